@@ -1,0 +1,96 @@
+"""What happens to the core: plain values, named in the past tense, without behaviour.
+
+Every event carries `now`, the time in seconds on the driver's monotonic clock: the core has no clock of its own.
+"""
+
+from __future__ import annotations
+
+from proxy.flow import Flow
+
+
+class MessageReceived:
+    """The octets of one message (a datagram, or what the stream framer cut out) arrived on a flow."""
+
+    __slots__ = ("flow", "now", "octets")
+
+    def __init__(self, flow: Flow, octets: bytes, now: float) -> None:
+        self.flow = flow
+        self.octets = octets
+        self.now = now
+
+
+class FramingFailed:
+    """A stream can no longer be cut into messages. `octets` is the head of the offending message, as far as known.
+
+    `reason` is the label it is counted under, `explanation` the sentence for the reason phrase or the log.
+    The transport reads no further; the core answers where it can and closes the flow.
+    """
+
+    __slots__ = ("explanation", "flow", "now", "octets", "reason")
+
+    def __init__(self, flow: Flow, octets: bytes, reason: str, explanation: str, now: float) -> None:
+        self.flow = flow
+        self.octets = octets
+        self.reason = reason
+        self.explanation = explanation
+        self.now = now
+
+
+class FlowOpened:
+    """A stream connection that the core asked for is up."""
+
+    __slots__ = ("flow", "now")
+
+    def __init__(self, flow: Flow, now: float) -> None:
+        self.flow = flow
+        self.now = now
+
+
+class FlowClosed:
+    """A stream connection ended, or could not be made; `reason` is for the log and the metrics label.
+
+    Nothing more arrives on the flow, and what was queued for it is lost.
+    """
+
+    __slots__ = ("flow", "now", "reason")
+
+    def __init__(self, flow: Flow, reason: str, now: float) -> None:
+        self.flow = flow
+        self.reason = reason
+        self.now = now
+
+
+class SendFailed:
+    """The socket refused a datagram (ENETUNREACH, EPERM, EMSGSIZE ...), or ICMP said nobody listens there."""
+
+    __slots__ = ("flow", "now", "reason")
+
+    def __init__(self, flow: Flow, reason: str, now: float) -> None:
+        self.flow = flow
+        self.reason = reason
+        self.now = now
+
+
+class BindingsStored:
+    """The store committed the `StoreBindings` effect that carried this ticket."""
+
+    __slots__ = ("now", "ticket")
+
+    def __init__(self, ticket: int, now: float) -> None:
+        self.ticket = ticket
+        self.now = now
+
+
+class TargetsResolved:
+    """The server's name was looked up again. `addresses` are `(transport, host, port)` in the order to try."""
+
+    __slots__ = ("addresses", "now")
+
+    def __init__(self, addresses: tuple[tuple[int, str, int], ...], now: float) -> None:
+        self.addresses = addresses
+        self.now = now
+
+
+Event = (
+    MessageReceived | FramingFailed | FlowOpened | FlowClosed | SendFailed | BindingsStored | TargetsResolved
+)

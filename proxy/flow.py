@@ -1,0 +1,114 @@
+"""Flows and listeners as plain values: who is at the other end, and by which of our sockets.
+
+A *flow* is a transport association (RFC 5626 section 3): for UDP one remote address at one of our sockets, for
+a stream one connection. The values here know no socket; `proxy.transport` keeps those. Nothing in this module
+has behaviour beyond naming itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLIENT: Final = 0
+SERVER: Final = 1
+SIDES: Final = ("client", "server")
+
+UDP: Final = 0
+TCP: Final = 1
+TLS: Final = 2
+WS: Final = 3
+WSS: Final = 4
+
+TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
+VIA_TRANSPORTS: Final = (b"UDP", b"TCP", b"TLS", b"WS", b"WSS")
+# RFC 7118 section 5: the URI parameter is `ws` for plain and secure WebSocket alike.
+URI_TRANSPORTS: Final = (b"udp", b"tcp", b"tls", b"ws", b"ws")
+DEFAULT_PORTS: Final = (5060, 5060, 5061, 80, 443)
+
+NO_CONNECTION: Final = 0
+
+
+def host_octets(host: str) -> bytes:
+    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1)."""
+    return b"[" + host.encode() + b"]" if ":" in host else host.encode()
+
+
+class Listener:
+    """One of our sockets, with the address that belongs in headers for those who reach us through it.
+
+    `host` and `port` are what the socket is bound to and never appear in a message; `public_host` and
+    `public_port` do. `names` are further host names (lower case) under which clients know this listener.
+    """
+
+    __slots__ = (
+        "contact_policy",
+        "host",
+        "index",
+        "names",
+        "port",
+        "proxies",
+        "public_host",
+        "public_port",
+        "reliable",
+        "sent_by",
+        "side",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        side: int,
+        transport: int,
+        host: str,
+        port: int,
+        public_host: str,
+        public_port: int,
+        names: frozenset[bytes] = frozenset(),
+        proxies: tuple[str, ...] = (),
+        contact_policy: str = "repair",
+    ) -> None:
+        self.index = index
+        self.side = side
+        self.transport = transport
+        self.reliable = transport != UDP
+        self.host = host
+        self.port = port
+        self.public_host = host_octets(public_host)
+        self.public_port = public_port
+        self.sent_by = self.public_host + b":%d" % public_port
+        self.names = names
+        self.proxies = proxies
+        self.contact_policy = contact_policy
+
+    def __repr__(self) -> str:
+        return f"{TRANSPORTS[self.transport]}://{self.host}:{self.port}"
+
+
+class Flow:
+    """A transport association between us and one remote address.
+
+    `number` identifies a stream connection and is `NO_CONNECTION` for UDP. `open` is true while the flow can carry
+    messages (a UDP flow always can); the core clears it when the transport reports the end of the connection.
+    `heard` is the time (seconds) of the last message that arrived on it.
+    """
+
+    __slots__ = ("address", "heard", "key", "listener", "number", "open", "outgoing", "remote_host", "remote_port")
+
+    def __init__(
+        self, listener: Listener, remote_host: str, remote_port: int, number: int = NO_CONNECTION, outgoing: bool = False
+    ) -> None:
+        self.listener = listener
+        self.remote_host = remote_host
+        self.remote_port = remote_port
+        self.address = (remote_host, remote_port)
+        self.number = number
+        self.outgoing = outgoing
+        self.open = True
+        self.heard = 0.0
+        # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
+        self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
+
+    def __repr__(self) -> str:
+        host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
+        return f"{TRANSPORTS[self.listener.transport]}:{host}:{self.remote_port}"
