@@ -1,0 +1,180 @@
+"""The contract between the proxy and its repair rules: `Rule`, `Finding`, the edits, `Context`.
+
+A rule is data (name, RFC, stage, methods, header, default mode, samples) and two pure functions: `applies` finds
+the defect and gives the reason, `repair` says which lines to change. Rules never change a message themselves: so
+`report` costs nothing, every change is recorded, and lines that no edit names stay octet for octet as they came.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from proxy.flow import Flow
+from proxy.sip.address import NameAddr
+from proxy.sip.message import Message
+
+# Where a message is met: requests and responses that come in from a client on their way to the server, and those of
+# the server on their way out to a client.
+REQUEST_IN: Final = 0
+RESPONSE_IN: Final = 1
+REQUEST_OUT: Final = 2
+RESPONSE_OUT: Final = 3
+STAGES: Final = ("request-in", "response-in", "request-out", "response-out")
+
+OFF: Final = "off"
+REPORT: Final = "report"
+REPAIR: Final = "repair"
+MODES: Final = (OFF, REPORT, REPAIR)
+
+# How far a Contact leads, as `Context.reach` says: what keeps the server from using it as it is.
+REACHABLE: Final = 0
+ABSENT: Final = 1
+UNPARSABLE: Final = 2
+LEFT: Final = 3  # nothing a rule may judge: `*`, GRUU, tel:, our own token, a redirect list
+INVALID_NAME: Final = 4  # .invalid, .local, .localhost, .internal, a single label
+PRIVATE: Final = 5  # RFC 1918, ULA, documentation ranges
+SHARED: Final = 6  # 100.64/10, carrier-grade NAT
+LINK_LOCAL: Final = 7
+LOOPBACK: Final = 8
+UNSPECIFIED: Final = 9
+OTHER_SOURCE: Final = 10  # names another address, port or transport than the message came from
+
+
+class Replace:
+    """Put `text` (a whole header line, without CRLF) in the place of the line with that index."""
+
+    __slots__ = ("line", "text")
+
+    def __init__(self, line: int, text: bytes) -> None:
+        self.line = line
+        self.text = text
+
+
+class Insert:
+    """Insert a header line before the line with that index; `name` is its canonical (lower-case) name."""
+
+    __slots__ = ("line", "name", "text")
+
+    def __init__(self, line: int, name: bytes, text: bytes) -> None:
+        self.line = line
+        self.name = name
+        self.text = text
+
+
+class Remove:
+    """Remove the line with that index."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+
+
+Edit = Replace | Insert | Remove
+
+
+class Finding:
+    """A defect that a rule found: a sentence for an operator, and the index of the line it is about (-1: absent)."""
+
+    __slots__ = ("line", "reason")
+
+    def __init__(self, reason: str, line: int = -1) -> None:
+        self.reason = reason
+        self.line = line
+
+
+class Naming(Protocol):
+    """Knows the name under which a client is reachable through us."""
+
+    def shown(self, message: Message, flow: Flow) -> bytes:
+        """The one Contact URI that stands for the sender of this message towards the server."""
+
+
+class Context:
+    """What a rule may know besides the message: where it came from, where it goes, how its sender is named.
+
+    `reach` is one of the constants above for the first Contact; `registered` is true for a client with a binding;
+    `renamed` maps, for a REGISTER only, each own Contact (addr-spec octets) to the URI to show in its place, and is
+    None for any other message. `by_stream` is true if the message arrived or leaves on a stream transport.
+    `home` is the address (host[:port];transport=...) by which a client reaches us.
+    """
+
+    __slots__ = ("by_stream", "domain", "flow", "home", "message", "naming", "reach", "registered", "renamed")
+
+    def __init__(
+        self,
+        message: Message,
+        flow: Flow,
+        naming: Naming,
+        domain: bytes,
+        home: bytes,
+        reach: int,
+        registered: bool,
+        by_stream: bool,
+        renamed: dict[bytes, bytes] | None,
+    ) -> None:
+        self.message = message
+        self.flow = flow
+        self.naming = naming
+        self.domain = domain
+        self.home = home
+        self.reach = reach
+        self.registered = registered
+        self.by_stream = by_stream
+        self.renamed = renamed
+
+    def shown(self) -> bytes:
+        """The one Contact URI that stands for the sender towards the server, without angle brackets."""
+        return self.naming.shown(self.message, self.flow)
+
+    def shown_for(self, contact: NameAddr) -> bytes | None:
+        """The URI to put in the place of this Contact of the sender; None if it is to be left alone.
+
+        Of the client's own URI parameters only `ob` stays (RFC 5626 section 4.3).
+        """
+        if self.renamed is not None:
+            return self.renamed.get(contact.addr)
+        shown = self.shown()
+        return shown + b";ob" if contact.uri.param(b"ob") is not None else shown
+
+
+class Sample:
+    """A message with the defect and the message that leaves, as documentation and as first test of a rule.
+
+    Both are written with LF line ends and are read as CRLF. `sender` is the flow it arrives on
+    (`udp:198.51.100.7:5060`), `registered` whether the client is known.
+    """
+
+    __slots__ = ("after", "before", "registered", "sender")
+
+    def __init__(self, before: str, after: str, sender: str = "udp:198.51.100.7:5060", registered: bool = False) -> None:
+        self.before = before
+        self.after = after
+        self.sender = sender
+        self.registered = registered
+
+
+class Rule:
+    """One repair. Subclasses set the attributes and define both functions; instances are stateless.
+
+    `name` is the kebab-case word used in YAML, metrics, logs and docs; `rfc` the section that defines right
+    behaviour; `methods` the methods (of the CSeq, for responses) the rule can concern, empty for all; `touches` the
+    canonical names of the headers its edits may change; `default` its mode; `summary` one line for `sipmend rules`.
+    """
+
+    name: str = ""
+    rfc: str = ""
+    summary: str = ""
+    stages: tuple[int, ...] = ()
+    methods: tuple[bytes, ...] = ()
+    touches: tuple[bytes, ...] = ()
+    default: str = REPAIR
+    samples: tuple[Sample, ...] = ()
+
+    def applies(self, message: Message, context: Context) -> Finding | None:
+        """The defect, or None. Must not change anything."""
+        raise NotImplementedError
+
+    def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
+        """The edits that mend what `applies` found."""
+        raise NotImplementedError

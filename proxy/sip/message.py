@@ -1,0 +1,260 @@
+"""A SIP message as its ordered raw header lines and its body (RFC 3261 section 7).
+
+Untouched lines leave octet for octet as they came: order, case, folding, compact names and unknown headers survive.
+Typed views are parsed when first asked for and cached; an edit forgets the view of the header it touches only.
+A message knows no transport and no transaction.
+"""
+
+from __future__ import annotations
+
+from proxy.sip.address import NameAddr, parse_name_addr, split_list
+from proxy.sip.cseq import parse_cseq
+from proxy.sip.errors import HeaderError
+from proxy.sip.registry import (
+    CALL_ID,
+    CONTACT,
+    CSEQ,
+    FROM,
+    METHOD_LABELS,
+    OTHER_METHOD,
+    ROUTE,
+    STATUS_LABELS,
+    TO,
+    VIA,
+)
+from proxy.sip.uri import Uri, parse_uri
+from proxy.sip.via import Via, first_value, parse_via
+
+CRLF = b"\r\n"
+
+
+def line_value(line: bytes) -> bytes:
+    """What stands behind the colon of a header line, without outer white space; folding becomes a space."""
+    value = line.partition(b":")[2].strip()
+    if b"\n" in value:
+        return b" ".join(part.strip() for part in value.split(CRLF))
+    return value
+
+
+class Message:
+    """What requests and responses share.
+
+    `lines[0]` is the start line and `names[0]` the constant `START`; `lines[i]` is a raw header line without its
+    CRLF (a folded header is one entry) and `names[i]` its canonical name. `oddities` lists what the parser let
+    pass although the grammar forbids it, None if nothing.
+    """
+
+    __slots__ = ("_call_id", "_contacts", "_cseq", "_from", "_to", "_via", "body", "lines", "names", "oddities")
+
+    def __init__(self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None) -> None:
+        self.lines = lines
+        self.names = names
+        self.body = body
+        self.oddities = oddities
+        self._via: Via | None = None
+        self._cseq: tuple[int, bytes] | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+        self._call_id: bytes | None = None
+        self._contacts: list[NameAddr] | None = None
+
+    # -- lines
+
+    def index(self, name: bytes) -> int:
+        """The index of the first line of that canonical name, -1 without one."""
+        names = self.names
+        return names.index(name) if name in names else -1
+
+    def indexes(self, name: bytes) -> list[int]:
+        return [i for i, n in enumerate(self.names) if n == name]
+
+    def value(self, name: bytes) -> bytes | None:
+        """The value of the first line of that name, unfolded; None without one."""
+        names = self.names
+        return line_value(self.lines[names.index(name)]) if name in names else None
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of all lines of that name, in order; a comma separated list stays one value."""
+        if name not in self.names:
+            return []
+        return [line_value(line) for line, n in zip(self.lines, self.names, strict=True) if n == name]
+
+    def replace(self, index: int, line: bytes) -> None:
+        """Put another raw line in the place of one; its name stays."""
+        self.lines[index] = line
+        self._forget(self.names[index])
+
+    def insert(self, index: int, name: bytes, line: bytes) -> None:
+        self.lines.insert(index, line)
+        self.names.insert(index, name)
+        self._forget(name)
+
+    def append(self, name: bytes, line: bytes) -> None:
+        self.lines.append(line)
+        self.names.append(name)
+        self._forget(name)
+
+    def remove(self, index: int) -> None:
+        self._forget(self.names[index])
+        del self.lines[index]
+        del self.names[index]
+
+    def _forget(self, name: bytes) -> None:
+        if name == CONTACT:
+            self._contacts = None
+        elif name == VIA:
+            self._via = None
+        elif name == FROM:
+            self._from = None
+        elif name == TO:
+            self._to = None
+        elif name == CSEQ:
+            self._cseq = None
+        elif name == CALL_ID:
+            self._call_id = None
+
+    def octets(self) -> bytes:
+        """The message as it goes on the wire."""
+        return b"%b\r\n\r\n%b" % (CRLF.join(self.lines), self.body)
+
+    # -- typed views; each raises HeaderError where the header is absent or broken
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via value."""
+        view = self._via
+        if view is None:
+            value = self.value(VIA)
+            if value is None:
+                raise HeaderError("Via is missing")
+            view = self._via = parse_via(first_value(value)[0])
+        return view
+
+    @property
+    def cseq(self) -> tuple[int, bytes]:
+        """Sequence number and method."""
+        view = self._cseq
+        if view is None:
+            value = self.value(CSEQ)
+            if value is None:
+                raise HeaderError("CSeq is missing")
+            view = self._cseq = parse_cseq(value)
+        return view
+
+    @property
+    def call_id(self) -> bytes:
+        view = self._call_id
+        if view is None:
+            view = self.value(CALL_ID)
+            if not view:
+                raise HeaderError("Call-ID is missing")
+            self._call_id = view
+        return view
+
+    @property
+    def from_(self) -> NameAddr:
+        view = self._from
+        if view is None:
+            value = self.value(FROM)
+            if value is None:
+                raise HeaderError("From is missing")
+            view = self._from = parse_name_addr(value)
+        return view
+
+    @property
+    def to(self) -> NameAddr:
+        view = self._to
+        if view is None:
+            value = self.value(TO)
+            if value is None:
+                raise HeaderError("To is missing")
+            view = self._to = parse_name_addr(value)
+        return view
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """All Contact values of all Contact lines; empty without one. `*` is a value whose addr is `*`."""
+        view = self._contacts
+        if view is None:
+            view = []
+            for value in self.values(CONTACT):
+                view.extend(parse_name_addr(element) for element in split_list(value))
+            self._contacts = view
+        return view
+
+    def via_count(self) -> int:
+        """How many Via values there are, counting no further than two."""
+        if self.names.count(VIA) > 1:
+            return 2
+        value = self.value(VIA)
+        if value is None:
+            return 0
+        return 2 if b"," in value and first_value(value)[1] else 1
+
+
+class Request(Message):
+    """A request: `method` and `uri` as they stand in the start line (`uri` is the Request-URI, raw)."""
+
+    __slots__ = ("_request_uri", "kind", "method", "uri")
+
+    def __init__(
+        self,
+        lines: list[bytes],
+        names: list[bytes],
+        body: bytes,
+        oddities: list[str] | None,
+        method: bytes,
+        uri: bytes,
+    ) -> None:
+        Message.__init__(self, lines, names, body, oddities)
+        self.method = method
+        self.uri = uri
+        self.kind = METHOD_LABELS.get(method, OTHER_METHOD)
+        self._request_uri: Uri | None = None
+
+    @property
+    def request_uri(self) -> Uri:
+        view = self._request_uri
+        if view is None:
+            view = self._request_uri = parse_uri(self.uri)
+        return view
+
+    def set_uri(self, uri: bytes) -> None:
+        """Put another Request-URI into the start line."""
+        self.lines[0] = b"%b %b SIP/2.0" % (self.method, uri)
+        self.uri = uri
+        self._request_uri = None
+
+    def routes(self) -> list[bytes]:
+        """The Route values, one per route, in order."""
+        if ROUTE not in self.names:
+            return []
+        return [route for value in self.values(ROUTE) for route in split_list(value)]
+
+    def copy(self) -> Request:
+        """An independent copy; views are parsed anew."""
+        return Request(self.lines[:], self.names[:], self.body, self.oddities, self.method, self.uri)
+
+
+class Response(Message):
+    """A response: `status` and `reason` phrase as they stand in the start line."""
+
+    __slots__ = ("kind", "reason", "status")
+
+    def __init__(
+        self,
+        lines: list[bytes],
+        names: list[bytes],
+        body: bytes,
+        oddities: list[str] | None,
+        status: int,
+        reason: bytes,
+    ) -> None:
+        Message.__init__(self, lines, names, body, oddities)
+        self.status = status
+        self.reason = reason
+        self.kind = STATUS_LABELS[status // 100]
+
+    def copy(self) -> Response:
+        """An independent copy; views are parsed anew."""
+        return Response(self.lines[:], self.names[:], self.body, self.oddities, self.status, self.reason)

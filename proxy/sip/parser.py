@@ -1,0 +1,153 @@
+"""Octets of one message to a `Request` or `Response` (RFC 3261 section 7): lenient, and it records what it let pass.
+
+One pass over the header lines; no header value is parsed here but Content-Length. What the parser accepts although
+the grammar forbids it becomes an oddity of the message; validation and rules decide what follows from it.
+"""
+
+from __future__ import annotations
+
+from proxy.sip.errors import ParseError
+from proxy.sip.message import Message, Request, Response, line_value
+from proxy.sip.registry import CANON, CONTENT_LENGTH, START
+
+# Oddities, by the name under which logs and reports show them.
+BARE_LF = "bare-lf"
+NO_BLANK_LINE = "no-blank-line"
+EXTRA_OCTETS = "extra-octets"
+MISSING_OCTETS = "missing-octets"
+BAD_CONTENT_LENGTH = "bad-content-length"
+LOOSE_START_LINE = "loose-start-line"
+LINE_WITHOUT_COLON = "line-without-colon"
+OTHER_VERSION = "other-version"
+
+_canon = CANON.get
+
+
+def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
+    """Parse one message; `max_lines` bounds its header lines.
+
+    Raises ParseError for what is no SIP message or cannot be passed on safely (control characters in header lines,
+    too many of them).
+    """
+    if octets[:1] in (b"\r", b"\n"):
+        octets = octets.lstrip(b"\r\n")
+    oddities: list[str] = []
+    end = octets.find(b"\r\n\r\n")
+    if end < 0:
+        octets, end = _close_head(octets, oddities)
+    head = octets[:end]
+    feeds = head.count(b"\n")
+    if feeds > max_lines:
+        raise ParseError(f"more than {max_lines} header lines", label="too_many_lines")
+    if b"\0" in head or head.count(b"\r") != feeds or head.count(b"\r\n") != feeds:
+        octets = _mend_line_ends(octets, oddities)
+        end = octets.find(b"\r\n\r\n")
+        head = octets[:end]
+    lines = head.split(b"\r\n")
+    names = [_canon(line.partition(b":")[0]) for line in lines]
+    names[0] = START
+    known: list[bytes] = names if None not in names else _spell_out(lines, names, oddities)  # type: ignore[assignment]
+    message = _start(lines, known, octets[end + 4 :], oddities)
+    if CONTENT_LENGTH in known:
+        _cut_body(message, oddities)
+    if oddities:
+        message.oddities = oddities
+    return message
+
+
+def _close_head(octets: bytes, oddities: list[str]) -> tuple[bytes, int]:
+    """A head that does not end in an empty line: with bare line feeds, or cut off."""
+    if b"\n\n" in octets or b"\n\r\n" in octets:
+        octets = _mend_line_ends(octets, oddities)
+        end = octets.find(b"\r\n\r\n")
+        if end >= 0:
+            return octets, end
+    oddities.append(NO_BLANK_LINE)
+    octets = octets.rstrip(b"\r\n") + b"\r\n\r\n"
+    return octets, len(octets) - 4
+
+
+def _mend_line_ends(octets: bytes, oddities: list[str]) -> bytes:
+    """Make every line of the head end in CRLF, as the next element would read it; the body is left alone.
+
+    A bare LF is a line end to most servers: were it passed on as it is, they would see a header that we did not.
+    """
+    ends = [end for end in (octets.find(b"\n\n"), octets.find(b"\n\r\n")) if end >= 0]
+    end = min(ends) if ends else len(octets)
+    head = octets[:end].replace(b"\r\n", b"\n")
+    if b"\r" in head.rstrip(b"\r") or b"\0" in head:
+        raise ParseError("a control character (CR or NUL) stands inside a header line", label="control_character")
+    if BARE_LF not in oddities:
+        oddities.append(BARE_LF)
+    tail = octets[end:]
+    body = tail[2:] if tail.startswith(b"\n\n") else tail[3:]
+    return head.rstrip(b"\r").replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
+
+
+def _spell_out(lines: list[bytes], names: list[bytes | None], oddities: list[str]) -> list[bytes]:
+    """Name the lines that the table of spellings does not know; join folded lines (in place) to their header."""
+    known: list[bytes] = [START]
+    joined: list[bytes] = [lines[0]]
+    for line, name in zip(lines[1:], names[1:], strict=True):
+        if name is not None:
+            known.append(name)
+            joined.append(line)
+        elif line[:1] in (b" ", b"\t"):
+            if len(joined) == 1:
+                raise ParseError("the first header line begins with white space")
+            joined[-1] += b"\r\n" + line
+        else:
+            spelled, colon, _ = line.partition(b":")
+            lowered = spelled.strip(b" \t").lower()
+            if not colon or not lowered:
+                oddities.append(LINE_WITHOUT_COLON)
+            known.append(_canon(lowered, lowered) or b"?")
+            joined.append(line)
+    lines[:] = joined
+    return known
+
+
+def _start(lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str]) -> Request | Response:
+    """Read the start line (RFC 3261 sections 7.1 and 7.2)."""
+    start = lines[0]
+    if start.startswith(b"SIP/2.0 "):
+        code, _, reason = start[8:].partition(b" ")
+        if len(code) == 3 and code.isdigit() and 100 <= int(code) <= 699:
+            return Response(lines, names, body, None, int(code), reason)
+        raise ParseError("the status code is not a number from 100 to 699")
+    parts = start.split(b" ")
+    if len(parts) == 3 and parts[2] == b"SIP/2.0" and parts[0] and parts[1]:
+        return Request(lines, names, body, None, parts[0], parts[1])
+    return _loose_request(lines, names, body, oddities)
+
+
+def _loose_request(lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str]) -> Request:
+    """A request line that breaks the grammar: other version, or white space where one SP belongs."""
+    words = lines[0].split()
+    if len(words) < 3 or not words[-1].upper().startswith(b"SIP/"):
+        raise ParseError("the first line is neither a request line nor a status line", label="not_sip")
+    version = words[-1].upper()
+    request = Request(lines, names, body, None, words[0], b" ".join(words[1:-1]))
+    if version != b"SIP/2.0":
+        oddities.append(OTHER_VERSION)
+    oddities.append(LOOSE_START_LINE)
+    return request
+
+
+def _cut_body(message: Message, oddities: list[str]) -> None:
+    """Compare the body with Content-Length; octets beyond it do not belong to the message (RFC 3261 section 18.3)."""
+    index = message.names.index(CONTENT_LENGTH)
+    text = line_value(message.lines[index])
+    if not text.isdigit() or len(text) > 10 or message.names.count(CONTENT_LENGTH) > 1 and _contradicts(message):
+        oddities.append(BAD_CONTENT_LENGTH)
+        return
+    surplus = len(message.body) - int(text)
+    if surplus > 0:
+        message.body = message.body[: int(text)]
+        oddities.append(EXTRA_OCTETS)
+    elif surplus < 0:
+        oddities.append(MISSING_OCTETS)
+
+
+def _contradicts(message: Message) -> bool:
+    return len({value.lstrip(b"0") for value in message.values(CONTENT_LENGTH)}) > 1
