@@ -1,0 +1,17 @@
+#!/bin/sh
+# test.sh VENV: lint, then every test with branch coverage. Fails if any of them does, after all have run.
+set -eu
+venv=$1
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export PATH
+failed=0
+
+sh "$(dirname "$0")/lint.sh" "$venv" || failed=1
+
+echo "== pytest"
+"$venv/bin/coverage" erase
+"$venv/bin/coverage" run -m pytest || failed=1
+"$venv/bin/coverage" report || failed=1
+
+[ "$failed" -eq 0 ] || echo "make test: failed (see above)" >&2
+exit "$failed"
