@@ -26,8 +26,11 @@ PURE = (
 )
 
 BANNED_IN_PURE = frozenset(
-    ["twisted", "zope", "prometheus_client", "yaml", "dns", "asyncio", "socket", "threading"]
-    + ["logging", "os", "time", "random", "secrets"]
+    {
+        *("twisted", "zope", "asyncio", "socket", "threading"),
+        *("os", "time", "random", "secrets"),
+        *("logging", "prometheus_client", "yaml", "dns"),
+    }
 )
 
 BANNED_IN_CLASS_NAMES = (

@@ -27,7 +27,7 @@ LAYERS = {
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.binding", "proxy.flow"],
     "proxy.transport": ["proxy.sip.framing", "proxy.sip.errors", "proxy.events", "proxy.flow"],
-    "proxy.config": [],
+    "proxy.config": ["proxy.flow"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.binding", "proxy.flow",

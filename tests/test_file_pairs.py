@@ -1,0 +1,106 @@
+"""Every module with logic has its test file at the mirrored place: proxy/sip/uri.py in tests/proxy/sip/test_uri.py."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Container
+from pathlib import PurePosixPath
+
+import architecture
+import pytest
+from architecture import Source
+
+# Modules tested under another name, and where.
+COVERED_ELSEWHERE: dict[str, str] = {}
+
+TESTS = frozenset(
+    path.relative_to(architecture.ROOT).as_posix()
+    for path in (architecture.ROOT / "tests").rglob("test_*.py")
+)
+SOURCES = architecture.read_sources()
+
+
+def has_logic(source: Source) -> bool:
+    """Anything beyond constants, plain value classes (`__init__`, `__repr__`) and protocols."""
+
+    def is_protocol(node: ast.ClassDef) -> bool:
+        return any(ast.unparse(parent).partition("[")[0].endswith("Protocol") for parent in node.bases)
+
+    def worth_a_test(node: ast.stmt) -> bool:
+        if isinstance(node, ast.ClassDef):
+            return not is_protocol(node) and any(worth_a_test(part) for part in node.body)
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        return is_function and node.name not in {"__init__", "__repr__"}
+
+    return any(worth_a_test(node) for node in source.tree.body)
+
+
+def places_of_tests(name: str) -> list[str]:
+    """Where the tests of a module may lie; the longer name is for modules of one name in two packages."""
+    *packages, module = name.split(".")
+    module = module.strip("_")
+    folder = PurePosixPath("tests", *packages)
+    return [str(folder / f"test_{module}.py"), str(folder / f"test_{packages[-1]}_{module}.py")]
+
+
+def lacks_tests(source: Source, tests: Container[str]) -> bool:
+    return (
+        not source.is_package
+        and has_logic(source)
+        and not any(place in tests for place in places_of_tests(source.name))
+    )
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_module_with_logic_has_its_test_file(name):
+    if name not in COVERED_ELSEWHERE:
+        assert not lacks_tests(SOURCES[name], TESTS), (
+            f"write {places_of_tests(name)[0]}, or name in COVERED_ELSEWHERE what tests it"
+        )
+
+
+@pytest.mark.parametrize("name", COVERED_ELSEWHERE)
+def test_exceptions_are_alive(name):
+    """An exception names an existing module without a test file of its own, and existing tests."""
+    assert name in SOURCES
+    assert lacks_tests(SOURCES[name], TESTS)
+    assert (architecture.ROOT / COVERED_ELSEWHERE[name]).exists()
+
+
+def test_test_file_names_are_unique():
+    """Test directories are no packages, so two files of one name would hide each other."""
+    names = [PurePosixPath(path).name for path in TESTS]
+    assert sorted(name for name in names if names.count(name) > 1) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(): ...",
+        "async def f(): ...",
+        "class A:\n    def f(self): ...",
+        "class A:\n    class B:\n        def f(self): ...",
+    ],
+)
+def test_module_with_logic_and_no_test_file_is_found(text):
+    assert lacks_tests(Source.of("proxy.sip.uri", text), frozenset())
+
+
+def test_module_with_a_test_file_is_not_found():
+    source = Source.of("proxy.sip.uri", "def f(): ...")
+    assert not lacks_tests(source, {"tests/proxy/sip/test_uri.py"})
+    assert not lacks_tests(source, {"tests/proxy/sip/test_sip_uri.py"})
+    assert lacks_tests(source, {"tests/proxy/test_uri.py"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A = 1",
+        "class A:\n    def __init__(self): ...\n    def __repr__(self): ...",
+        "class A(Protocol[T]):\n    def f(self): ...",
+        "class A(typing.Protocol):\n    def f(self): ...",
+    ],
+)
+def test_module_without_logic_needs_none(text):
+    assert not lacks_tests(Source.of("proxy.sip.uri", text), frozenset())
