@@ -1,0 +1,38 @@
+r"""Character sets and patterns of SIP's grammar, each under the production it stands for (RFC 3261 section
+25.1).
+
+Only fragments to be built into larger patterns, and no code. Every repetition is possessive (`++`, `*+`), so
+that no input can make a pattern try the same octets twice: all of them take time in proportion to their
+input.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# > LWS  =  [*WSP CRLF] 1*WSP
+# A value that has passed the header index holds CR and LF only where a line was folded, so the four octets
+# do.
+WS: Final = b" \t\r\n"
+SWS: Final = rb"[ \t\r\n]*+"
+LWS: Final = rb"[ \t\r\n]++"
+
+# > token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )
+TOKEN: Final = rb"[A-Za-z0-9\-.!%*_+`'~]++"
+
+# > quoted-string  =  SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE
+# Control characters are let through: they are in real display names, and RFC 4475 section 3.1.1.2 has some.
+QUOTED: Final = rb'"(?:[^"\\]++|\\.)*+"'
+
+# > hostname     =  *( domainlabel "." ) toplabel [ "." ]
+# > IPv6reference  =  "[" IPv6address "]"
+# Wider in two places: "_" occurs in internal names, and RFC 5118 section 4.10 asks to accept three colons in
+# a row. No parentheses that capture: this is built into patterns with groups of their own.
+HOST: Final = rb"(?:[A-Za-z0-9._\-]++|\[[0-9A-Fa-f]*+:[0-9A-Fa-f:.]*+\])"
+
+# > port  =  1*DIGIT
+# Eight digits leave room for leading zeros and keep absurd numbers away from int().
+PORT: Final = rb"[0-9]{1,8}"
+
+# What may stand in no URI, escaped or not: space, control characters, and the delimiters of name-addr.
+NOT_IN_URI: Final = rb'\x00-\x20\x7f<>"'

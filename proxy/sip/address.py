@@ -1,0 +1,128 @@
+"""Addresses in From, To, Contact, Route and their like: name-addr and addr-spec (RFC 3261 sections 20.10,
+25.1).
+
+The octets of an element survive: `raw` is what was written, and `with_addr` exchanges the URI and nothing
+else. The URI itself is parsed only when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.sip import abnf
+from proxy.sip.errors import HeaderError
+from proxy.sip.params import header_param, split_list
+from proxy.sip.uri import Uri, parse_uri, shown
+
+__all__ = ["NameAddr", "parse_name_addr", "split_list"]
+
+# > name-addr  =  [ display-name ] LAQUOT addr-spec RAQUOT
+# Display names are taken wider than `*(token LWS)`: unquoted umlauts, dots and colons are common and
+# harmless. ";", "," and unpaired quotes are not, they change where the element ends.
+_NAME_ADDR: Final = re.compile(
+    rb'((?:[^"<>,;]++|' + abnf.QUOTED + rb")*+)"
+    rb"<([^<>]++)>" + abnf.SWS + rb'((?:;(?:[^",]++|' + abnf.QUOTED + rb")*+)?+)",
+    re.DOTALL,
+).fullmatch
+# > Even if the "display-name" is empty, the "name-addr" form MUST be used if the "addr-spec" contains a
+# > comma, semicolon, or question mark.
+_ADDR_SPEC: Final = re.compile(
+    rb'([^ \t\r\n<>",;?]++)' + abnf.SWS + rb'((?:;(?:[^"<>,]++|' + abnf.QUOTED + rb")*+)?+)", re.DOTALL
+).fullmatch
+_WITHOUT_QUOTED: Final = re.compile(abnf.QUOTED, re.DOTALL).sub
+
+
+class NameAddr:
+    """One address with its display name and header parameters, all as written.
+
+    `raw` is the whole element without outer whitespace, `display` the display name with its quotes, `addr`
+    the URI, `params` the header parameters with their leading ";" or b"". `bracketed` tells whether the URI
+    stood in "<>"; without them, what follows the first ";" belongs to the header and not to the URI. `*` in
+    Contact is an `addr` too.
+    """
+
+    __slots__ = ("_start", "_uri", "addr", "bracketed", "display", "params", "raw")
+
+    def __init__(
+        self, raw: bytes, display: bytes, addr: bytes, params: bytes, bracketed: bool, start: int
+    ) -> None:
+        self.raw = raw
+        self.display = display
+        self.addr = addr
+        self.params = params
+        self.bracketed = bracketed
+        self._start = start
+        self._uri: Uri | None = None
+
+    def __repr__(self) -> str:
+        return f"NameAddr({self.raw!r})"
+
+    @property
+    def uri(self) -> Uri:
+        """The URI, parsed once. Raises UriError when it is broken."""
+        uri = self._uri
+        if uri is None:
+            uri = self._uri = parse_uri(self.addr)
+        return uri
+
+    @property
+    def tag(self) -> bytes | None:
+        """The tag of From or To (RFC 3261 section 19.3), or None."""
+        return header_param(self.params, b"tag")
+
+    def param(self, name: bytes) -> bytes | None:
+        """Return the header parameter `name` (given in lower case) as written; b"" for a flag, None if
+        absent.
+
+        A quoted value comes with its quotes.
+        """
+        return header_param(self.params, name)
+
+    def with_addr(self, addr: bytes) -> bytes:
+        """Return the element with `addr` for its URI and every other octet as it was.
+
+        A URI that stood bare gets its angle brackets, so that the parameters of the new one stay its own.
+        """
+        raw, start = self.raw, self._start
+        end = start + len(self.addr)
+        if self.bracketed:
+            return raw[:start] + addr + raw[end:]
+        return raw[:start] + b"<" + addr + b">" + raw[end:]
+
+
+def parse_name_addr(raw: bytes) -> NameAddr:
+    """Parse one address, that is one element of `split_list`.
+
+    Raises:
+        HeaderError: quotes or brackets do not match, the URI is missing, or it needed brackets and has none.
+    """
+    raw = raw.strip(abnf.WS)
+    found = _NAME_ADDR(raw)
+    if found is not None:
+        display, addr, params = found.groups()
+        return NameAddr(raw, display.rstrip(abnf.WS), addr, params, True, found.start(2))
+    found = _ADDR_SPEC(raw)
+    if found is not None:
+        addr, params = found.groups()
+        return NameAddr(raw, b"", addr, params, False, 0)
+    raise HeaderError(f"the address {shown(raw)} {_complaint(raw)}")
+
+
+def _complaint(raw: bytes) -> str:
+    """Say what is wrong with an address that did not parse."""
+    plain = _WITHOUT_QUOTED(b"", raw)
+    before, opened, after = plain.partition(b"<")
+    if not plain:
+        return "is empty, or has no URI beside its display name"
+    if b'"' in plain:
+        return "has a quote that is not closed, or one outside its display name and parameters"
+    if opened and b">" not in after:
+        return 'has a "<" without its ">"'
+    if opened and after.startswith(b">"):
+        return 'has no URI between "<" and ">"'
+    if b"," in before:
+        return "has a comma outside quotes; a display name with one must be quoted (RFC 3261 section 20.10)"
+    if not opened and b"?" in plain:
+        return 'has a URI with "?", which must stand between "<" and ">" (RFC 3261 section 20.10)'
+    return 'is neither a URI nor a display name with a URI between "<" and ">"'

@@ -1,0 +1,139 @@
+"""The Via header field: one hop of a message's way (RFC 3261 sections 18.2, 20.42; RFC 3581 for rport).
+
+Only the topmost value concerns a proxy; the others are never touched, so there are functions for one value
+and for cutting it off the list.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.sip import abnf
+from proxy.sip.errors import HeaderError
+from proxy.sip.params import header_param, param_span, split_first
+from proxy.sip.uri import shown
+
+_MAX_PORT: Final = 65535
+
+# > via-parm       =  sent-protocol LWS sent-by *( SEMI via-params )
+# > sent-protocol  =  protocol-name SLASH protocol-version SLASH transport
+# > sent-by        =  host [ COLON port ]
+# Two ";" in a row are refused, as RFC 4475 section 3.1.2.1 wants; one at the very end is let through.
+_SWS: Final = abnf.SWS
+_SLASH: Final = _SWS + rb"/" + _SWS
+_VALUE: Final = rb"(?:" + abnf.QUOTED + rb'|[^ \t\r\n;,"]*+)'
+_VIA: Final = re.compile(
+    rb"(?i:SIP)" + _SLASH + rb"2\.0" + _SLASH + rb"(" + abnf.TOKEN + rb")"
+    + abnf.LWS + rb"(" + abnf.HOST + rb")" + _SWS
+    + rb"(?::" + _SWS + rb"(" + abnf.PORT + rb")" + _SWS + rb")?+"
+    + rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]++' + _SWS + rb"(?:=" + _SWS + _VALUE + _SWS + rb")?+)*+;?+)" + _SWS,
+    re.DOTALL,
+).fullmatch  # fmt: skip
+
+
+class Via:
+    """One Via value taken apart.
+
+    `transport` is in upper case, `host` as written (IPv6 with brackets), `port` 0 when absent. `sent_by` is
+    host and port as transactions compare them (RFC 3261 section 17.2.3): lower case, no spaces, the port only
+    when written. `params` begins with its ";" or is b""; `branch` is None when there is none.
+    """
+
+    __slots__ = ("branch", "host", "params", "port", "raw", "sent_by", "transport")
+
+    def __init__(
+        self,
+        raw: bytes,
+        transport: bytes,
+        host: bytes,
+        port: int,
+        sent_by: bytes,
+        params: bytes,
+        branch: bytes | None,
+    ) -> None:
+        self.raw = raw
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.sent_by = sent_by
+        self.params = params
+        self.branch = branch
+
+    def __repr__(self) -> str:
+        return f"Via({self.raw!r})"
+
+    @property
+    def rport(self) -> bytes | None:
+        """The value of rport: b"" when it is only asked for, None when there is none (RFC 3581 section 3)."""
+        return header_param(self.params, b"rport")
+
+    @property
+    def received(self) -> bytes | None:
+        """The address the message came from: IPv6 with or without brackets (RFC 5118 section 4.5)."""
+        return header_param(self.params, b"received")
+
+    @property
+    def maddr(self) -> bytes | None:
+        """The address that the response should go to, often multicast (RFC 3261 section 18.2.2)."""
+        return header_param(self.params, b"maddr")
+
+    def param(self, name: bytes) -> bytes | None:
+        """Return the parameter `name` (given in lower case) as written; b"" for a flag, None if absent."""
+        return header_param(self.params, name)
+
+
+def parse_via(value: bytes) -> Via:
+    """Parse one Via value, that is what `first_value` cuts off.
+
+    Raises:
+        HeaderError: it is not `SIP/2.0/TRANSPORT host[:port]` with well-formed parameters.
+    """
+    value = value.strip(abnf.WS)
+    found = _VIA(value)
+    if found is None:
+        raise HeaderError(
+            f"the Via {shown(value)} is not of the form SIP/2.0/TRANSPORT host[:port];parameters "
+            "(RFC 3261 section 20.42)"
+        )
+    transport, host, port_text, params = found.groups()
+    sent_by = host.lower()
+    port = 0
+    if port_text is not None:
+        port = int(port_text)
+        if port > _MAX_PORT:
+            raise HeaderError(f"the port {port} in the Via {shown(value)} is greater than {_MAX_PORT}")
+        sent_by += b":%d" % port
+    return Via(value, transport.upper(), host, port, sent_by, params, header_param(params, b"branch"))
+
+
+def first_value(value: bytes) -> tuple[bytes, bytes]:
+    """Cut the first value off a comma-separated Via header: (first, rest); rest is b"" when it was alone."""
+    return split_first(value)
+
+
+def add_params(value: bytes, received: bytes | None, rport: bytes | None) -> bytes:
+    """Return the Via value with what the receiver adds to it; every other octet stays.
+
+    `received` (an address) is set or added (RFC 3261 section 18.2.1); `rport` (a port in digits) is filled in
+    where the sender has an rport parameter, and never added (RFC 3581 section 4). None leaves the parameter
+    alone. In a list of values the first one is meant.
+    """
+    tail = b""
+    if b"," in value:
+        first, rest = split_first(value)
+        if rest:
+            end = value.index(first) + len(first)
+            value, tail = value[:end], value[end:]
+    if rport is not None:
+        span = param_span(value, b"rport")
+        if span is not None:
+            value = value[: span[0]] + b"=" + rport + value[span[1] :]
+    if received is not None:
+        span = param_span(value, b"received")
+        if span is not None:
+            value = value[: span[0]] + b"=" + received + value[span[1] :]
+        else:
+            bare = value.rstrip(b" \t\r\n;")
+            value = bare + b";received=" + received + value[len(bare) :]
+    return value + tail
