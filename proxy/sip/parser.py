@@ -138,7 +138,7 @@ def _cut_body(message: Message, oddities: list[str]) -> None:
     """Compare the body with Content-Length; octets beyond it do not belong to the message (RFC 3261 section 18.3)."""
     index = message.names.index(CONTENT_LENGTH)
     text = line_value(message.lines[index])
-    if not text.isdigit() or len(text) > 10 or message.names.count(CONTENT_LENGTH) > 1 and _contradicts(message):
+    if not text.isdigit() or len(text) > 10 or (message.names.count(CONTENT_LENGTH) > 1 and _contradicts(message)):
         oddities.append(BAD_CONTENT_LENGTH)
         return
     surplus = len(message.body) - int(text)

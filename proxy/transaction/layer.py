@@ -1,0 +1,185 @@
+"""The live transactions of one core: a message finds its machine here (RFC 3261 section 17).
+
+The layer makes no proxy decisions: what matches nothing is handed back to the caller.
+"""
+
+from __future__ import annotations
+
+from proxy.counts import Counts
+from proxy.effects import Effect
+from proxy.flow import CLIENT, Flow
+from proxy.sip.message import Request, Response
+from proxy.sip.registry import ACK, INVITE
+from proxy.transaction.invite_client import InviteClient
+from proxy.transaction.invite_server import Answer, InviteServer
+from proxy.transaction.key import ServerKey, client_key, invite_key
+from proxy.transaction.machine import (
+    BY_CLASS,
+    GOT_ACK,
+    REQUEST,
+    TRANSPORT_ERROR,
+    TU_BY_CLASS,
+    ClientUser,
+    Scene,
+    Transaction,
+)
+from proxy.transaction.non_invite_client import NonInviteClient
+from proxy.transaction.non_invite_server import NonInviteServer
+from proxy.transaction.timers import Timers
+
+ServerTransaction = InviteServer | NonInviteServer
+ClientTransaction = InviteClient | NonInviteClient
+
+KINDS = ("invite_client", "invite_server", "non_invite_client", "non_invite_server")
+
+
+class TransactionLayer:
+    """All server and client transactions, their time and their wheel."""
+
+    __slots__ = ("_by_flow", "_invites", "clients", "scene", "servers")
+
+    def __init__(self, timers: Timers, counts: Counts) -> None:
+        self.scene = Scene(timers, counts, self._ended)
+        self.servers: dict[ServerKey, ServerTransaction] = {}
+        self.clients: dict[bytes, ClientTransaction] = {}
+        # INVITEs by (Call-ID, CSeq number), for an ACK or CANCEL whose branch is wrong.
+        self._invites: dict[tuple[bytes, int], list[InviteServer]] = {}
+        # Client transactions by stream connection, which may break under them.
+        self._by_flow: dict[int, set[ClientTransaction]] = {}
+
+    # -- server side of a hop
+
+    def find_server(self, request: Request, key: ServerKey, flow: Flow) -> ServerTransaction | None:
+        """The transaction that this request repeats, or that this ACK belongs to."""
+        found = self.servers.get(key)
+        if request.method != ACK:
+            return found
+        if found is None:
+            return self._astray(request, flow)
+        # RFC 2543 keys lack the To tag, and an ACK to a 2xx may reuse the branch: only the tag we sent counts (17.2.3).
+        if isinstance(found, InviteServer) and found.to_tag is not None and request.to.tag != found.to_tag:
+            return None
+        return found
+
+    def find_cancelled(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
+        """The INVITE that this CANCEL is about (9.2), also if its branch is wrong."""
+        found = self.servers.get(invite_key(key))
+        if isinstance(found, InviteServer):
+            return found
+        return self._astray(request, flow)
+
+    def _astray(self, request: Request, flow: Flow) -> InviteServer | None:
+        """The INVITE of an ACK or CANCEL with a wrong branch; None if there is none, or more than one candidate."""
+        if flow.listener.side != CLIENT:
+            return None
+        candidates = self._invites.get((request.call_id, request.cseq[0]))
+        if not candidates:
+            return None
+        tag = request.from_.tag
+        found = [t for t in candidates if t.flow_key == flow.key and t.from_tag == tag and t.uri == request.uri]
+        if request.method == ACK:
+            found = [t for t in found if t.to_tag is not None and t.to_tag == request.to.tag]
+        if len(found) != 1:
+            return None
+        self.scene.counts.restored_by["wrong_branch"] += 1
+        return found[0]
+
+    def repeat(self, transaction: ServerTransaction, request: Request, out: list[Effect]) -> None:
+        """Feed a retransmission or an ACK."""
+        transaction.step(GOT_ACK if request.method == ACK else REQUEST, request, out)
+
+    def open_server(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> ServerTransaction:
+        """Make the server transaction of a new request."""
+        t: ServerTransaction
+        if request.method == INVITE:
+            t = InviteServer(self.scene, flow, request)
+            self._invites.setdefault((key[3], key[4]), []).append(t)
+        else:
+            t = NonInviteServer(self.scene, flow, request)
+        t.key = key
+        self.servers[key] = t
+        t.start(out)
+        return t
+
+    def answer(self, transaction: ServerTransaction, status: int, octets: bytes, out: list[Effect]) -> None:
+        """Hand a response down to a server transaction."""
+        transaction.step(TU_BY_CLASS[status // 100], Answer(status, octets), out)  # type: ignore[arg-type]  # not a message: TU input
+
+    # -- client side of a hop
+
+    def open_client(
+        self, request: Request, branch: bytes, flow: Flow, user: ClientUser, out: list[Effect]
+    ) -> ClientTransaction:
+        """Make the client transaction of a request that is ready to leave, and send it."""
+        t: ClientTransaction
+        if request.method == INVITE:
+            t = InviteClient(self.scene, flow, request, branch, user)
+        else:
+            t = NonInviteClient(self.scene, flow, request, branch, user)
+        t.key = client_key(branch, request.method)
+        self.clients[t.key] = t
+        if flow.number:
+            self._by_flow.setdefault(flow.number, set()).add(t)
+        t.start(out)
+        return t
+
+    def find_client(self, response: Response, branch: bytes) -> ClientTransaction | None:
+        """The transaction that this response answers (17.1.3); None for a stray."""
+        method = response.cseq[1]
+        t = self.clients.get(client_key(branch, method))
+        return t if t is not None and t.method == method else None
+
+    def receive(self, transaction: ClientTransaction, response: Response, out: list[Effect]) -> None:
+        transaction.step(BY_CLASS[response.status // 100], response, out)
+
+    def flow_failed(self, flow: Flow, out: list[Effect]) -> None:
+        """The connection broke, or could not be made: every request that waits on it fails (18.4)."""
+        for t in self._by_flow.pop(flow.number, ()):
+            t.step(TRANSPORT_ERROR, None, out)
+
+    def datagram_failed(self, flow: Flow, out: list[Effect]) -> None:
+        """A datagram could not be sent, or nobody listens there: the requests that wait for a first answer fail."""
+        for t in [t for t in self.clients.values() if t.flow.key == flow.key and t.octets]:
+            t.step(TRANSPORT_ERROR, None, out)
+
+    # -- time and figures
+
+    def tick(self, now: float, out: list[Effect]) -> None:
+        self.scene.now = now
+        self.scene.wheel.tick(now, out)
+
+    def next_deadline(self) -> float | None:
+        return self.scene.wheel.next_deadline()
+
+    def figures(self) -> dict[str, int]:
+        """How many transactions of each kind are alive."""
+        figures = dict.fromkeys(KINDS, 0)
+        for t in self.clients.values():
+            figures[KINDS[t.kind]] += 1
+        for s in self.servers.values():
+            figures[KINDS[s.kind]] += 1
+        return figures
+
+    def _ended(self, t: Transaction) -> None:
+        if isinstance(t, InviteClient | NonInviteClient):
+            self.clients.pop(t.key, None)
+            if t.flow.number:
+                waiting = self._by_flow.get(t.flow.number)
+                if waiting is not None:
+                    waiting.discard(t)
+                    if not waiting:
+                        del self._by_flow[t.flow.number]
+            return
+        self.servers.pop(t.key, None)
+        if isinstance(t, InviteServer):
+            self._forget_invite(t)
+
+    def _forget_invite(self, t: InviteServer) -> None:
+        mark = (t.key[3], t.key[4])
+        candidates = self._invites.get(mark)
+        if candidates and t in candidates:
+            candidates.remove(t)
+            if not candidates:
+                del self._invites[mark]
+
+
