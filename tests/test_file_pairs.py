@@ -1,4 +1,4 @@
-"""Every module with logic has its test file at the mirrored place: proxy/sip/uri.py in tests/proxy/sip/test_uri.py."""
+"""Every module with logic has its test file at the mirrored place: proxy/a.py and tests/proxy/test_a.py."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from architecture import Source
 COVERED_ELSEWHERE: dict[str, str] = {}
 
 TESTS = frozenset(
-    path.relative_to(architecture.ROOT).as_posix()
-    for path in (architecture.ROOT / "tests").rglob("test_*.py")
+    path.relative_to(architecture.ROOT).as_posix() for path in (architecture.ROOT / "tests").rglob("test_*.py")
 )
 SOURCES = architecture.read_sources()
 
