@@ -1,0 +1,55 @@
+"""A real Kamailio as the PBX behind the proxy, and what it received, octet for octet."""
+
+from __future__ import annotations
+
+import base64
+import re
+import socket
+from pathlib import Path
+
+from peer_process import PeerProcess, need
+from sip_wire import Seen
+
+TEMPLATE = Path(__file__).parent / "kamailio" / "pbx.cfg.in"
+SEEN = re.compile(r"SEEN (\w+):([\d.]+:\d+) ([A-Za-z0-9+/=]+)")
+DOMAIN = "pbx.test"
+
+
+class Kamailio:
+    """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`."""
+
+    def __init__(self, address: str, work: Path) -> None:
+        self.host = address
+        self.address = (address, 5060)
+        work.mkdir(parents=True, exist_ok=True)
+        config = work / "kamailio.cfg"
+        config.write_text(TEMPLATE.read_text().replace("@ADDRESS@", address).replace("@WORK@", str(work)))
+        argv = [need("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "64", "-M", "8"]
+        argv += ["-w", str(work), "-Y", str(work), "-P", str(work / "kamailio.pid")]
+        self.process = PeerProcess(argv, work, "kamailio")
+        self.process.await_start(self._answers)
+
+    def _answers(self) -> bool:
+        probe = (
+            f"OPTIONS sip:{self.host} SIP/2.0\r\nVia: SIP/2.0/TCP {self.host};branch=z9hG4bKprobe\r\n"
+            "Max-Forwards: 1\r\nFrom: <sip:probe@pbx.test>;tag=1\r\nTo: <sip:pbx.test>\r\nCall-ID: probe\r\n"
+            "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
+        try:
+            with socket.create_connection(self.address, 0.5) as stream:
+                stream.settimeout(0.5)
+                stream.sendall(probe.encode())
+                return stream.recv(64).startswith(b"SIP/2.0")
+        except OSError:
+            return False
+
+    def seen(self, source: str = "") -> list[Seen]:
+        """Every message it received, in order; only those from this IP address if one is given."""
+        found = []
+        for _, origin, encoded in SEEN.findall(self.process.log()):
+            if not source or origin.rpartition(":")[0] == source:
+                found.append(Seen(base64.b64decode(encoded), origin))
+        return found
+
+    def stop(self) -> None:
+        self.process.stop()

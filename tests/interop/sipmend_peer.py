@@ -1,0 +1,104 @@
+"""sipmend as an administrator starts it: a YAML file, the command line, `/metrics`; nothing is imported."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from peer_process import PeerProcess, eventually, fresh_address
+from prometheus_client.parser import text_string_to_metric_families
+
+CLIENT_PORT = 5060
+SERVER_PORT = 5070
+ADMIN_PORT = 9060
+READY = re.compile(r"^ready\b", re.MULTILINE)
+Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
+
+
+def command() -> list[str]:
+    """The installed command, or the package run as a module where the environment has no scripts."""
+    script = Path(sys.executable).with_name("sipmend")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "proxy"]
+
+
+def settings(server: str, domain: str, edge: str, inside: str) -> dict[str, Value]:
+    """The configuration of the tests: UDP and TCP for clients on `edge`, the server side on `inside`."""
+    return {
+        "server": {
+            "domain": domain,
+            "uri": server,
+            "bind": f"udp://{inside}:{SERVER_PORT}",
+            "address": inside,
+        },
+        "public_address": edge,
+        "listen": [f"udp://{edge}:{CLIENT_PORT}", f"tcp://{edge}:{CLIENT_PORT}"],
+        "admin": {"listen": f"{edge}:{ADMIN_PORT}"},
+        "store": "memory",
+    }
+
+
+class Sipmend:
+    """A running proxy: `address` is where clients send, `inside` the IP address the server sees."""
+
+    def __init__(
+        self, server: str, work: Path, domain: str = "pbx.test", changes: Mapping[str, Value] | None = None
+    ) -> None:
+        self.edge = fresh_address()
+        self.inside = fresh_address()
+        self.address = (self.edge, CLIENT_PORT)
+        self.server_side = (self.inside, SERVER_PORT)
+        work.mkdir(parents=True, exist_ok=True)
+        config = work / "sipmend.yaml"
+        config.write_text(yaml.safe_dump(settings(server, domain, self.edge, self.inside) | dict(changes or {})))
+        argv = [*command(), "run", "-c", str(config)]
+        self.process = PeerProcess(argv, work, "sipmend", {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"})
+        self.process.await_start(lambda: bool(READY.search(self.process.log())))
+
+    def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        """Every sample of /metrics by name and sorted labels."""
+        url = f"http://{self.edge}:{ADMIN_PORT}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that have these labels; 0 where there is none."""
+        return sum(
+            value
+            for (found, given), value in self.metrics().items()
+            if found == name and labels.items() <= dict(given).items()
+        )
+
+    def becomes(self, name: str, at_least: float, **labels: str) -> bool:
+        """Whether the sum reaches this value soon."""
+        return eventually(lambda: self.total(name, **labels) >= at_least)
+
+    def assert_sound(self) -> None:
+        """It still runs and never wrote a traceback."""
+        assert self.process.process.poll() is None, f"the proxy ended:\n{self.process.log()[-3000:]}"
+        assert "Traceback" not in self.process.log(), self.process.log()[-5000:]
+
+    def stop(self) -> int:
+        """End it by SIGTERM and return the exit code."""
+        return self.process.stop(grace=10)
+
+
+def run_once(config: Path, patience: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """Run the proxy with a file that it is expected to refuse."""
+    return subprocess.run(
+        [*command(), "run", "-c", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=patience,
+        check=False,
+        cwd=config.parent,
+    )
