@@ -18,6 +18,7 @@ _PARAM: Final = re.compile(
 )
 _EACH_PARAM: Final = _PARAM.finditer
 _SPACED_OR_QUOTED: Final = re.compile(rb'["\s]').search
+_AFTER_NAME: Final = (b"", b";", b"=")
 
 # One element of a comma-separated list. An opening quote or bracket that is never closed swallows the rest,
 # so that what follows it can never pass for an element of its own.
@@ -64,11 +65,21 @@ def header_param(params: bytes, name: bytes) -> bytes | None:
 
 
 def param_span(text: bytes, name: bytes) -> tuple[int, int] | None:
-    """Tell where in `text` the parameter `name` (lower case) has its value, from its "=" (or the place for
-    it) on.
+    """Tell where in `text` the parameter `name` (lower case) has its value: from its "=", or the place for it.
 
     The span ends before trailing whitespace, so `text[:start] + b"=new" + text[end:]` sets the value.
     """
+    if _SPACED_OR_QUOTED(text, text.find(b";")) is None:
+        lower = text.lower()
+        wanted = b";" + name
+        start = lower.find(wanted)
+        while start >= 0:
+            start += len(wanted)
+            stop = lower.find(b";", start)
+            if lower[start : start + 1] in _AFTER_NAME:
+                return start, len(text) if stop < 0 else stop
+            start = lower.find(wanted, start)
+        return None
     for found in _EACH_PARAM(text):
         if found.group(1).lower() == name:
             start = found.end(1)

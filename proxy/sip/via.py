@@ -11,10 +11,11 @@ from typing import Final
 
 from proxy.sip import abnf
 from proxy.sip.errors import HeaderError
-from proxy.sip.params import header_param, param_span, split_first
+from proxy.sip.params import header_param, param_span, plain_param, split_first
 from proxy.sip.uri import shown
 
 _MAX_PORT: Final = 65535
+_ZERO: Final = ord("0")
 
 # > via-parm       =  sent-protocol LWS sent-by *( SEMI via-params )
 # > sent-protocol  =  protocol-name SLASH protocol-version SLASH transport
@@ -24,12 +25,17 @@ _SWS: Final = abnf.SWS
 _SLASH: Final = _SWS + rb"/" + _SWS
 _VALUE: Final = rb"(?:" + abnf.QUOTED + rb'|[^ \t\r\n;,"]*+)'
 _VIA: Final = re.compile(
-    rb"(?i:SIP)" + _SLASH + rb"2\.0" + _SLASH + rb"(" + abnf.TOKEN + rb")"
-    + abnf.LWS + rb"(" + abnf.HOST + rb")" + _SWS
-    + rb"(?::" + _SWS + rb"(" + abnf.PORT + rb")" + _SWS + rb")?+"
+    rb"(?i:SIP)" + _SLASH + rb"2\.0" + _SLASH + rb"(" + abnf.TOKEN + rb")" + abnf.LWS + rb"(" + abnf.HOST + rb")"
+    rb"(?:" + _SWS + rb":" + _SWS + rb"(" + abnf.PORT + rb"))?+" + _SWS
     + rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]++' + _SWS + rb"(?:=" + _SWS + _VALUE + _SWS + rb")?+)*+;?+)" + _SWS,
     re.DOTALL,
 ).fullmatch  # fmt: skip
+
+# The same without spaces, quotes and spelling of one's own, as nearly everybody writes it.
+_PLAIN_VIA: Final = re.compile(
+    rb"SIP/2\.0/([A-Z]++) (" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?+"
+    rb'((?:;[^ \t\r\n;,="]++(?:=[^ \t\r\n;,"]*+)?+)*+)'
+).fullmatch
 
 
 class Via:
@@ -89,22 +95,33 @@ def parse_via(value: bytes) -> Via:
     Raises:
         HeaderError: it is not `SIP/2.0/TRANSPORT host[:port]` with well-formed parameters.
     """
-    value = value.strip(abnf.WS)
-    found = _VIA(value)
-    if found is None:
-        raise HeaderError(
-            f"the Via {shown(value)} is not of the form SIP/2.0/TRANSPORT host[:port];parameters "
-            "(RFC 3261 section 20.42)"
-        )
-    transport, host, port_text, params = found.groups()
+    found = _PLAIN_VIA(value)
+    if found is not None:
+        transport, host, port_text, params = found.groups()
+        if params.startswith(b";branch="):
+            stop = params.find(b";", 8)
+            branch: bytes | None = params[8:] if stop < 0 else params[8:stop]
+        else:
+            branch = plain_param(params, b"branch")
+    else:
+        value = value.strip(abnf.WS)
+        found = _VIA(value)
+        if found is None:
+            raise HeaderError(
+                f"the Via {shown(value)} is not of the form SIP/2.0/TRANSPORT host[:port];parameters "
+                "(RFC 3261 section 20.42)"
+            )
+        transport, host, port_text, params = found.groups()
+        transport = transport.upper()
+        branch = header_param(params, b"branch")
     sent_by = host.lower()
     port = 0
     if port_text is not None:
         port = int(port_text)
         if port > _MAX_PORT:
             raise HeaderError(f"the port {port} in the Via {shown(value)} is greater than {_MAX_PORT}")
-        sent_by += b":%d" % port
-    return Via(value, transport.upper(), host, port, sent_by, params, header_param(params, b"branch"))
+        sent_by += b":" + (port_text if port_text[0] != _ZERO else b"%d" % port)
+    return Via(value, transport, host, port, sent_by, params, branch)
 
 
 def first_value(value: bytes) -> tuple[bytes, bytes]:
