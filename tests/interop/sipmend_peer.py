@@ -26,7 +26,7 @@ def command() -> list[str]:
     return [str(script)] if script.exists() else [sys.executable, "-m", "proxy"]
 
 
-def settings(server: str, domain: str, edge: str, inside: str) -> dict[str, Value]:
+def settings(server: str, domain: str, edge: str, inside: str, work: Path) -> dict[str, Value]:
     """The configuration of the tests: UDP and TCP for clients on `edge`, the server side on `inside`."""
     return {
         "server": {
@@ -39,6 +39,7 @@ def settings(server: str, domain: str, edge: str, inside: str) -> dict[str, Valu
         "listen": [f"udp://{edge}:{CLIENT_PORT}", f"tcp://{edge}:{CLIENT_PORT}"],
         "admin": {"listen": f"{edge}:{ADMIN_PORT}"},
         "store": "memory",
+        "token_key": str(work / "token.key"),
     }
 
 
@@ -54,7 +55,7 @@ class Sipmend:
         self.server_side = (self.inside, SERVER_PORT)
         work.mkdir(parents=True, exist_ok=True)
         config = work / "sipmend.yaml"
-        config.write_text(yaml.safe_dump(settings(server, domain, self.edge, self.inside) | dict(changes or {})))
+        config.write_text(yaml.safe_dump(settings(server, domain, self.edge, self.inside, work) | dict(changes or {})))
         argv = [*command(), "run", "-c", str(config)]
         self.process = PeerProcess(argv, work, "sipmend", {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"})
         self.process.await_start(lambda: bool(READY.search(self.process.log())))

@@ -37,6 +37,7 @@ def level(proxy: Sipmend) -> dict[str, float]:
     """What must come back to where it was: transactions, timers, bindings, and the memory of the process."""
     return {
         "transactions": proxy.total("sipmend_transactions"),
+        "timers": proxy.total("sipmend_timers"),
         "bindings": proxy.total("sipmend_bindings"),
         "memory": proxy.total("process_resident_memory_bytes"),
     }
@@ -95,6 +96,7 @@ def test_proxy_is_back_where_it_began(runs: dict[str, Run], transport: str) -> N
     time.sleep(max(0.0, run.ended + SETTLED - time.monotonic()))
     after = level(run.proxy)
     assert after["transactions"] == run.before["transactions"] == 0
+    assert after["timers"] == run.before["timers"]
     assert after["bindings"] == run.before["bindings"]
     assert after["memory"] < run.before["memory"] * 1.5
     run.proxy.assert_sound()
