@@ -32,7 +32,7 @@ LAYERS = {
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.binding", "proxy.flow",
     ],
-    "plugins": ["proxy.repair.rule", "proxy.sip"],
+    "plugins": ["proxy.repair.rule", "proxy.sip", "proxy.flow"],
     "proxy.repair": ["proxy.sip", "proxy.effects", "proxy.binding", "proxy.flow"],
     "proxy.transaction": ["proxy.sip", "proxy.effects", "proxy.flow"],
     "proxy.effects": ["proxy.binding", "proxy.flow"],

@@ -7,6 +7,7 @@ the defect and gives the reason, `repair` says which lines to change. Rules neve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from proxy.flow import Flow
@@ -38,6 +39,7 @@ LINK_LOCAL: Final = 7
 LOOPBACK: Final = 8
 UNSPECIFIED: Final = 9
 OTHER_SOURCE: Final = 10  # names another address, port or transport than the message came from
+REACHES: Final = 11  # how many of these constants there are
 
 
 class Replace:
@@ -96,10 +98,21 @@ class Context:
     `reach` is one of the constants above for the first Contact; `registered` is true for a client with a binding;
     `renamed` maps, for a REGISTER only, each own Contact (addr-spec octets) to the URI to show in its place, and is
     None for any other message. `by_stream` is true if the message arrived or leaves on a stream transport.
-    `home` is the address (host[:port];transport=...) by which a client reaches us.
+    `home` is the address (host[:port];transport=...) by which a client reaches us. `stage` is set by the pipeline.
     """
 
-    __slots__ = ("by_stream", "domain", "flow", "home", "message", "naming", "reach", "registered", "renamed")
+    __slots__ = (
+        "by_stream",
+        "domain",
+        "flow",
+        "home",
+        "message",
+        "naming",
+        "reach",
+        "registered",
+        "renamed",
+        "stage",
+    )
 
     def __init__(
         self,
@@ -122,6 +135,7 @@ class Context:
         self.registered = registered
         self.by_stream = by_stream
         self.renamed = renamed
+        self.stage = REQUEST_IN
 
     def shown(self) -> bytes:
         """The one Contact URI that stands for the sender towards the server, without angle brackets."""
@@ -147,11 +161,33 @@ class Sample:
 
     __slots__ = ("after", "before", "registered", "sender")
 
-    def __init__(self, before: str, after: str, sender: str = "udp:198.51.100.7:5060", registered: bool = False) -> None:
+    def __init__(
+        self, before: str, after: str, sender: str = "udp:198.51.100.7:5060", registered: bool = False
+    ) -> None:
         self.before = before
         self.after = after
         self.sender = sender
         self.registered = registered
+
+
+class SettingError(ValueError):
+    """A setting that a rule does not have, or a value it does not take; `name` is the setting."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+        self.text = text
+
+
+class Setting:
+    """One setting of a rule beside its mode: its name in YAML, the words it takes (the first is the default)."""
+
+    __slots__ = ("choices", "name", "summary")
+
+    def __init__(self, name: str, choices: tuple[str, ...], summary: str) -> None:
+        self.name = name
+        self.choices = choices
+        self.summary = summary
 
 
 class Rule:
@@ -160,6 +196,8 @@ class Rule:
     `name` is the kebab-case word used in YAML, metrics, logs and docs; `rfc` the section that defines right
     behaviour; `methods` the methods (of the CSeq, for responses) the rule can concern, empty for all; `touches` the
     canonical names of the headers its edits may change; `default` its mode; `summary` one line for `sipmend rules`.
+    `reaches` are the values of `Context.reach` the rule can concern, empty for all: like stages and methods they keep
+    a rule away from messages that it cannot concern. `settings` are what an administrator may choose.
     """
 
     name: str = ""
@@ -167,14 +205,37 @@ class Rule:
     summary: str = ""
     stages: tuple[int, ...] = ()
     methods: tuple[bytes, ...] = ()
+    reaches: tuple[int, ...] = ()
     touches: tuple[bytes, ...] = ()
     default: str = REPAIR
+    settings: tuple[Setting, ...] = ()
     samples: tuple[Sample, ...] = ()
+
+    def configured(self, values: Mapping[str, object]) -> Rule:
+        """This rule with these settings; raises SettingError for what it does not have or take."""
+        known = {setting.name: setting for setting in self.settings}
+        chosen = {name: setting.choices[0] for name, setting in known.items()}
+        for name, value in values.items():
+            setting = known.get(name)
+            if setting is None:
+                has = ", ".join(("mode", *known))
+                raise SettingError(name, f"the rule {self.name} has no such setting; it has: {has}")
+            if not isinstance(value, str) or value not in setting.choices:
+                raise SettingError(name, f"expected one of {', '.join(setting.choices)}, got {value!r}")
+            chosen[name] = value
+        return self.with_settings(chosen) if values else self
+
+    def with_settings(self, chosen: Mapping[str, str]) -> Rule:
+        """A rule made with these settings (all of them, checked); rules that have settings define it."""
+        return self
 
     def applies(self, message: Message, context: Context) -> Finding | None:
         """The defect, or None. Must not change anything."""
         raise NotImplementedError
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
-        """The edits that mend what `applies` found."""
+        """The edits that mend what `applies` found; none if it is mended already (by the parser).
+
+        Line numbers are those of the message as it is; what is inserted before a line goes before its replacement.
+        """
         raise NotImplementedError

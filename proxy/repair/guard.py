@@ -1,0 +1,122 @@
+"""What no rule may do, whoever wrote it: checked before the first edit of a rule is applied.
+
+Signed headers (RFC 8224), dialog identifiers (RFC 3261 section 12), the Via values of other hops (section 16.7),
+and what the proxy itself writes while forwarding are out of bounds; nothing written can smuggle in another line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.repair.rule import Edit, Insert, Remove, Replace, Rule
+from proxy.sip.address import parse_name_addr
+from proxy.sip.errors import HeaderError
+from proxy.sip.message import Message, line_value
+from proxy.sip.registry import (
+    CALL_ID,
+    CANON,
+    CONTENT_LENGTH,
+    CSEQ,
+    DATE,
+    FROM,
+    IDENTITY,
+    PATH,
+    RECORD_ROUTE,
+    ROUTE,
+    START,
+    TO,
+    VIA,
+)
+
+# The proxy writes Route, Record-Route and Path itself (RFC 3261 section 16, RFC 3327); Call-ID and CSeq identify
+# dialog and transaction; the start line belongs to routing, and digests cover it.
+FORBIDDEN: Final = frozenset((START, CALL_ID, CSEQ, RECORD_ROUTE, ROUTE, PATH))
+# RFC 8224 section 4: what an Identity header signs.
+SIGNED: Final = frozenset((FROM, TO, DATE))
+
+
+class GuardError(ValueError):
+    """A rule asked for an edit that no rule may make."""
+
+
+def check(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
+    """Raise GuardError if one of the edits is out of bounds; the message is not changed."""
+    taken: set[int] = set()
+    for edit in edits:
+        name = _named(edit, message)
+        if name in FORBIDDEN:
+            raise GuardError(f"{rule.name} may not edit {_label(name)}: the proxy or the dialog depends on it")
+        if name not in rule.touches:
+            raise GuardError(f"{rule.name} edits {_label(name)}, which is not among the headers it names in touches")
+        if name in SIGNED and IDENTITY in message.names:
+            raise GuardError(f"{rule.name} may not edit {_label(name)}: the Identity header signs it")
+        if not isinstance(edit, Insert):
+            if edit.line in taken:
+                raise GuardError(f"{rule.name} edits line {edit.line} twice")
+            taken.add(edit.line)
+        if not isinstance(edit, Remove):
+            _check_text(edit.text, name, rule, message)
+        if name == VIA:
+            _check_via(edit, rule, message)
+        elif name in (FROM, TO):
+            _check_tag(edit, name, rule, message)
+
+
+def _named(edit: Edit, message: Message) -> bytes:
+    """The canonical name of the header that the edit is about."""
+    last = len(message.lines) if isinstance(edit, Insert) else len(message.lines) - 1
+    if not 1 <= edit.line <= last:
+        raise GuardError(f"there is no header line {edit.line}: the message has lines 1 to {len(message.lines) - 1}")
+    return edit.name if isinstance(edit, Insert) else message.names[edit.line]
+
+
+def _check_text(text: bytes, name: bytes, rule: Rule, message: Message) -> None:
+    if b"\r" in text or b"\n" in text or b"\0" in text:
+        raise GuardError(f"{rule.name} wrote a line end or NUL into {_label(name)}")
+    spelled = text.partition(b":")[0].strip(b" \t")
+    if b":" not in text or CANON.get(spelled, spelled.lower()) != name:
+        raise GuardError(f"{rule.name} wrote a line that does not begin with {_label(name)} and a colon")
+    if name == CONTENT_LENGTH and line_value(text) != b"%d" % len(message.body):
+        # Anything else would let one element see another message than the next (RFC 3261 section 18.3).
+        raise GuardError(f"{rule.name} wrote a Content-Length that is not the length of the body")
+
+
+def _check_via(edit: Edit, rule: Rule, message: Message) -> None:
+    """Only the topmost line may change; the values behind its first belong to other hops and must stay."""
+    top = message.index(VIA)
+    if top >= 0 and edit.line > top:
+        raise GuardError(f"{rule.name} may edit the topmost Via only")
+    if top < 0 or edit.line != top or isinstance(edit, Insert):
+        return
+    rest = _behind_first(message.lines[top])
+    kept = _behind_first(edit.text) if isinstance(edit, Replace) else b""
+    if rest != kept:
+        raise GuardError(f"{rule.name} changes the Via values of other hops")
+
+
+def _behind_first(line: bytes) -> bytes:
+    # Plain commas on purpose: the first value may be what cannot be parsed, and then its quotes mean nothing.
+    return line_value(line).partition(b",")[2].strip()
+
+
+def _check_tag(edit: Edit, name: bytes, rule: Rule, message: Message) -> None:
+    """Dialogs match by tags (RFC 3261 section 12.2.2): a tag that is there stays; only a From tag may be added."""
+    if isinstance(edit, Remove) or (isinstance(edit, Insert) and name in message.names):
+        raise GuardError(f"{rule.name} may neither remove nor double {_label(name)}")
+    if isinstance(edit, Insert):
+        return
+    try:
+        before = parse_name_addr(line_value(message.lines[edit.line])).tag
+    except HeaderError:
+        return  # no tag that anybody could have matched
+    try:
+        after = parse_name_addr(line_value(edit.text)).tag
+    except HeaderError as error:
+        raise GuardError(f"{rule.name} wrote a {_label(name)} that cannot be parsed: {error.text}") from error
+    if before != after and not (before is None and name == FROM):
+        raise GuardError(f"{rule.name} may not change the tag of {_label(name)}")
+
+
+def _label(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace") or "the start line"

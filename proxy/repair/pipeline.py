@@ -1,0 +1,238 @@
+"""Runs the enabled rules over a message in their order: finds, checks, edits, counts and records.
+
+Tables by stage, method and reach are built once, so that a message meets only rules that can concern it. A rule that
+raises is skipped for that message, and turned off when it raises again and again; a message is never lost by a rule.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from proxy.effects import Effect, Note, Record
+from proxy.repair import guard
+from proxy.repair.reach import Networks, reach_of
+from proxy.repair.rule import (
+    OFF,
+    REACHES,
+    REPORT,
+    RESPONSE_IN,
+    STAGES,
+    Context,
+    Edit,
+    Finding,
+    Insert,
+    Remove,
+    Replace,
+    Rule,
+)
+from proxy.sip.message import Message
+from proxy.sip.registry import CALL_ID, CONTACT, METHODS, SPELLINGS
+
+# So many failures in a row turn a rule off.
+PATIENCE: Final = 10
+# By stage, as records show it.
+DIRECTIONS: Final = ("to-server", "to-server", "to-client", "to-client")
+
+Judge = Callable[[Message, Context], Finding | None]
+
+
+class Counters(Protocol):
+    """The figures a pipeline adds to: by (rule, header, mode), and by rule."""
+
+    repairs: defaultdict[tuple[str, str, str], int]
+    plugin_errors: defaultdict[str, int]
+
+
+class _Place:
+    """A rule at its place in the order, with what the pipeline knows of it."""
+
+    __slots__ = ("failures", "labels", "mode", "noted", "order", "rule")
+
+    def __init__(self, rule: Rule, mode: str, order: int) -> None:
+        self.rule = rule
+        self.mode = mode
+        self.order = order
+        self.failures = 0
+        self.noted = False
+        self.labels = {name: label(name) for name in rule.touches}
+
+
+Entries = tuple[tuple[Judge, _Place], ...]
+Rows = tuple[Entries, ...]  # by reach
+
+
+def label(name: bytes) -> str:
+    """A canonical header name as the specification spells it."""
+    return SPELLINGS.get(name, name).decode("utf-8", "backslashreplace")
+
+
+class Pipeline:
+    """The rules in their order with their modes; `off` is the set of rules that were turned off for failing."""
+
+    __slots__ = ("_counts", "_failing", "_networks", "_others", "_places", "_tables", "off")
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        modes: Mapping[str, str],
+        counts: Counters,
+        local_networks: Networks = (),
+    ) -> None:
+        self._places = [_Place(rule, modes[rule.name], order) for order, rule in enumerate(rules)]
+        self._counts = counts
+        self._networks = local_networks
+        self._failing: set[_Place] = set()
+        self.off: set[str] = set()
+        self._tables: list[dict[bytes, Rows]] = []
+        self._others: list[Rows] = []
+        self._build()
+
+    def _build(self) -> None:
+        places = [p for p in self._places if p.mode != OFF and p.rule.name not in self.off]
+        known = METHODS.union(*(place.rule.methods for place in places))
+        stages = range(len(STAGES))
+        self._tables = [{method: _rows(places, stage, method) for method in known} for stage in stages]
+        self._others = [_rows(places, stage, None) for stage in stages]
+
+    def run(
+        self, stage: int, method: bytes, message: Message, context: Context, out: list[Effect]
+    ) -> None:
+        """Put the message through the rules of its stage and method (of the CSeq, for a response).
+
+        The message is edited in place: hand in the proxy's own copy. `context.reach` follows the edits.
+        """
+        context.stage = stage
+        rows = self._tables[stage].get(method)
+        if rows is None:
+            rows = self._others[stage]
+        entries = met = rows[context.reach]
+        failed: list[_Place] | None = None
+        while True:
+            for applies, place in entries:
+                try:
+                    finding = applies(message, context)
+                    if finding is None or not self._treat(place, finding, method, message, context, out):
+                        continue
+                except Exception:  # rules may be anybody's; a broken one must not take the message with it
+                    failed = [place] if failed is None else [*failed, place]
+                    self._failed(place, out)
+                    continue
+                break  # the Contact leads elsewhere now: go on with the rules that concern it as it is
+            else:
+                break
+            entries = met = tuple(entry for entry in rows[context.reach] if entry[1].order > place.order)
+        if self._failing:
+            self._forgive(met, failed or [])
+
+    def _treat(
+        self, place: _Place, finding: Finding, method: bytes, message: Message, context: Context, out: list[Effect]
+    ) -> bool:
+        """Record the finding and, in mode `repair`, mend it. True if the Contact leads elsewhere afterwards."""
+        rule = place.rule
+        if place.mode == REPORT:
+            found = message.names[finding.line] if finding.line >= 0 else rule.touches[0]
+            before = message.lines[finding.line] if finding.line >= 0 else None
+            self._record(place, found, before, None, finding, method, message, context, out)
+            return False
+        edits = rule.repair(message, finding, context)
+        guard.check(edits, rule, message)
+        if not edits:
+            line = message.lines[finding.line]
+            self._record(place, message.names[finding.line], line, line, finding, method, message, context, out)
+            return False
+        moved = False
+        for edit in edits:
+            if isinstance(edit, Insert):
+                name, before = edit.name, None
+            else:
+                name, before = message.names[edit.line], message.lines[edit.line]
+            after = None if isinstance(edit, Remove) else edit.text
+            self._record(place, name, before, after, finding, method, message, context, out)
+            moved = moved or name == CONTACT
+        apply_edits(edits, message)
+        if not moved or context.stage > RESPONSE_IN:
+            return False
+        reach = context.reach
+        context.reach = reach_of(message, context.flow, self._networks)
+        return context.reach != reach
+
+    def _record(
+        self,
+        place: _Place,
+        name: bytes,
+        before: bytes | None,
+        after: bytes | None,
+        finding: Finding,
+        method: bytes,
+        message: Message,
+        context: Context,
+        out: list[Effect],
+    ) -> None:
+        rule = place.rule
+        header = place.labels.get(name) or label(rule.touches[0])  # of a closed set: it becomes a metrics label
+        self._counts.repairs[(rule.name, header, place.mode)] += 1
+        call_id = message.value(CALL_ID) or b""
+        direction = DIRECTIONS[context.stage]
+        flow = context.flow
+        out.append(
+            Record(
+                rule.name, place.mode, header, before, after, finding.reason, rule.rfc, method, call_id, flow, direction
+            )
+        )
+
+    def _failed(self, place: _Place, out: list[Effect]) -> None:
+        """Count a failure (called while its exception is handled); the tenth in a row turns the rule off."""
+        name = place.rule.name
+        self._counts.plugin_errors[name] += 1
+        place.failures += 1
+        self._failing.add(place)
+        if not place.noted:
+            place.noted = True
+            text = "repair rule {rule} failed and was skipped for this message: {traceback}"
+            out.append(Note("error", text, {"rule": name, "traceback": traceback.format_exc()}))
+        if place.failures >= PATIENCE and name not in self.off:
+            self.off.add(name)
+            self._failing.discard(place)
+            self._build()
+            text = "repair rule {rule} failed {failures} times in a row and is turned off until the next reload"
+            out.append(Note("error", text, {"rule": name, "failures": place.failures}))
+
+    def _forgive(self, met: Entries, failed: list[_Place]) -> None:
+        """Rules that were met by this message and did not fail have ended their row of failures."""
+        for _, place in met:
+            if place.failures and place not in failed:
+                place.failures = 0
+                self._failing.discard(place)
+
+
+def _rows(places: list[_Place], stage: int, method: bytes | None) -> Rows:
+    """What a message of that stage and method (None: an unknown one) meets, by reach."""
+    fit = [p for p in places if stage in p.rule.stages and (not p.rule.methods or method in p.rule.methods)]
+    return tuple(
+        tuple((p.rule.applies, p) for p in fit if not p.rule.reaches or reach in p.rule.reaches)
+        for reach in range(REACHES)
+    )
+
+
+def apply_edits(edits: Sequence[Edit], message: Message) -> None:
+    """Carry out edits whose line numbers are all those of the message as it is now."""
+    if len(edits) == 1:
+        _apply(edits[0], message)
+        return
+    # From the last line to the first, so that the numbers of the others stay true; at one line the replacement
+    # comes before the insertions, and these in reverse, so that they end up in the order given.
+    order = sorted(range(len(edits)), key=lambda i: (edits[i].line, not isinstance(edits[i], Insert), i))
+    for i in reversed(order):
+        _apply(edits[i], message)
+
+
+def _apply(edit: Edit, message: Message) -> None:
+    if isinstance(edit, Replace):
+        message.replace(edit.line, edit.text)
+    elif isinstance(edit, Insert):
+        message.insert(edit.line, edit.name, edit.text)
+    else:
+        message.remove(edit.line)
