@@ -196,9 +196,7 @@ class _Search:
     def _checked(self, transport: int) -> int:
         if transport not in self._usable:
             have = ", ".join(TRANSPORTS[each] for each in sorted(self._usable)) or "none"
-            raise Unlocatable(
-                f"{TRANSPORTS[transport]} is needed, but of our transports only these fit: {have}"
-            )
+            raise Unlocatable(f"{TRANSPORTS[transport]} is needed, but of our transports only these fit: {have}")
         return transport
 
     def _by_naptr(self, host: str) -> Generator[Query, Answer, None]:
@@ -282,7 +280,8 @@ def ordered(records: Sequence[Srv], draw: Callable[[int], int]) -> list[Srv]:
         # Those with weight 0 go to the front: there they are drawn only by a 0, a very small chance.
         left = sorted(equals, key=lambda record: record.weight > 0)
         while left:
-            mark = draw(sum(record.weight for record in left))
+            total = sum(record.weight for record in left)
+            mark = min(draw(total), total)
             running = 0
             for place, record in enumerate(left):
                 running += record.weight
