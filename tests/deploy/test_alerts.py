@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from proxy import metrics
-from proxy.core.counts import Counts
+from proxy.counts import Counts
 from proxy.flow import CLIENT, UDP, Listener
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
@@ -80,6 +80,15 @@ def test_every_alert_is_exercised():
     """Each alert fires in alerts_test.yml at least once."""
     tests = (FOLDER / "alerts_test.yml").read_text()
     assert [alert["alert"] for alert in ALERTS if alert["alert"] not in tests] == []
+
+
+def test_operations_page_lists_every_metric_and_no_other():
+    """docs/operations.md is what an operator builds dashboards from."""
+    page = (FOLDER.parents[1] / "docs" / "operations.md").read_text()
+    table = page.partition("## Metrics")[2].partition("## Log")[0]
+    listed = {"sipmend_" + name for name in re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)}
+    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exposed_names()}
+    assert listed == families
 
 
 @needs_promtool
