@@ -38,7 +38,7 @@ command -v apt-get >/dev/null 2>&1 || say_missing "There is no apt-get here: ins
 [ "$(id -u)" -eq 0 ] || say_missing "As root: apt-get install --no-install-recommends$missing_packages"
 
 # Packages of servers start them when they are installed. invoke-rc.d asks this script first; 101 means "not now".
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
     trap 'exit 1' INT TERM HUP

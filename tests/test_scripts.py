@@ -1,0 +1,166 @@
+"""The scripts behind `make`, run with stand-ins for the programs of the system."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+TOOLS = ("sh", "tr", "grep", "dirname", "rm", "chmod", "cat")
+
+
+class System:
+    """A system that has only what a test puts there. Programs note their arguments in `calls`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.calls = folder / "calls"
+        self.policy = folder / "policy-rc.d"
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool))
+
+    def program(self, name: str, script: str = "exit 0") -> None:
+        path = self.bin / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.calls}"\n{script}\n')
+        path.chmod(0o755)
+
+    def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", str(SCRIPTS / script)],
+            env={"PATH": str(self.bin), "POLICY_RC_D": str(self.policy), **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+
+@pytest.fixture
+def system(tmp_path):
+    return System(tmp_path)
+
+
+def with_peers(system: System, *names: str) -> None:
+    for name in names:
+        system.program(name)
+
+
+ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft")
+
+
+class TestInstallPeers:
+    def test_does_nothing_where_all_are_there(self, system):
+        """No update of package lists, no network: `make test` is run often."""
+        with_peers(system, *ALL_PEERS, "apt-get")
+        result = system.run("install-peers.sh")
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+        assert system.called() == []
+
+    def test_without_apt_says_what_is_missing_and_goes_on(self, system):
+        with_peers(system, "kamailio", "nft")
+        result = system.run("install-peers.sh")
+        assert result.returncode == 0
+        assert "sipp (package sip-tester)" in result.stderr
+        assert "WILL BE SKIPPED" in result.stderr
+
+    def test_without_root_says_which_command_would_help(self, system):
+        with_peers(system, "kamailio", "nft", "sipp", "apt-get")
+        system.program("id", "echo 1000")
+        result = system.run("install-peers.sh")
+        assert result.returncode == 0
+        assert "apt-get install --no-install-recommends sipsak prometheus" in result.stderr
+        assert [call for call in system.called() if call.startswith("apt-get")] == []
+
+    def test_as_root_installs_what_is_missing_without_questions(self, system):
+        with_peers(system, "kamailio", "nft", "sipp")
+        system.program("id", "echo 0")
+        system.program("apt-get", f'[ "$DEBIAN_FRONTEND" = noninteractive ] && [ -x "{system.policy}" ]')
+        system.program("apt-cache", "echo 'Candidate: 1.0'")
+        result = system.run("install-peers.sh")
+        assert result.returncode == 0, result.stderr
+        installs = [call for call in system.called() if call.startswith("apt-get") and " install " in call]
+        assert len(installs) == 1
+        assert installs[0].endswith("install sipsak prometheus")
+        assert " -y " in installs[0]
+
+    def test_keeps_daemons_from_starting_and_cleans_up(self, system):
+        """The file that says "start nothing" is there while packages install, and gone afterwards."""
+        with_peers(system, "kamailio", "nft", "sipp", "sipsak")
+        system.program("id", "echo 0")
+        system.program("apt-get", f'sh "{system.policy}"; echo "policy says $?" >>"{system.calls}"')
+        system.program("apt-cache", "echo 'Candidate: 1.0'")
+        system.run("install-peers.sh")
+        assert "policy says 101" in system.called()
+        assert not system.policy.exists()
+
+    def test_leaves_a_policy_alone_that_was_there(self, system):
+        system.policy.write_text("#!/bin/sh\nexit 101\n")
+        with_peers(system, "kamailio", "nft", "sipp", "sipsak")
+        system.program("id", "echo 0")
+        system.program("apt-get")
+        system.program("apt-cache", "echo 'Candidate: 1.0'")
+        system.run("install-peers.sh")
+        assert system.policy.exists()
+
+    @pytest.mark.parametrize("failing", ["update", "install"])
+    def test_goes_on_where_apt_fails(self, system, failing):
+        with_peers(system, "kamailio", "nft", "sipp")
+        system.program("id", "echo 0")
+        system.program("apt-get", f'case "$*" in *{failing}*) exit 100;; esac')
+        system.program("apt-cache", "echo 'Candidate: 1.0'")
+        result = system.run("install-peers.sh")
+        assert result.returncode == 0
+        assert f"apt-get {failing} failed" in result.stderr
+        assert not system.policy.exists()
+
+    def test_installs_the_others_where_one_package_is_unknown(self, system):
+        with_peers(system, "kamailio", "nft", "sipp")
+        system.program("id", "echo 0")
+        system.program("apt-get")
+        system.program("apt-cache", 'case "$2" in sipsak) echo "Candidate: (none)";; *) echo "Candidate: 2";; esac')
+        result = system.run("install-peers.sh")
+        assert result.returncode == 0
+        assert "no sipsak" in result.stderr
+        assert any(call.endswith("install prometheus") for call in system.called())
+
+
+class TestFindPython:
+    def test_takes_the_one_that_is_named(self, system):
+        result = system.run("find-python.sh", PYTHON=sys.executable)
+        assert result.returncode == 0
+        assert result.stdout.strip() == sys.executable
+
+    def test_passes_over_one_that_is_too_old(self, system):
+        system.program("python3", "exit 1")
+        (system.bin / "python3.12").symlink_to(Path(sys.executable).resolve())
+        result = system.run("find-python.sh")
+        assert result.stdout.strip() == str(system.bin / "python3.12")
+
+    def test_says_what_is_needed_where_there_is_none(self, system):
+        result = system.run("find-python.sh")
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "needs Python 3.11, 3.12 or 3.13; found: none" in result.stderr
+
+    def test_says_what_to_install_where_venv_is_missing(self, system):
+        system.program("python3", 'case "$*" in *venv*) exit 1;; *--version*) echo Python 3.11.2;; esac')
+        result = system.run("find-python.sh")
+        assert result.returncode == 1
+        assert "apt-get install python3-venv" in result.stderr
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_posix_sh_and_may_be_run(script):
+    """Debian's sh is dash: no words of bash."""
+    assert script.read_text().startswith("#!/bin/sh\n")
+    assert script.stat().st_mode & 0o111
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
