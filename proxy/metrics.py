@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.core.counts import DURATION_BOUNDS, Counts
+from proxy.counts import DURATION_BOUNDS, Counts
 from proxy.flow import SIDES, TRANSPORTS, Listener
 
 PREFIX: Final = "sipmend_"
