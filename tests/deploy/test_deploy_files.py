@@ -137,8 +137,14 @@ class TestUnit:
         assert shlex.split(first)[1:] == ["check", "-c", "/etc/sipmend/sipmend.yaml"]
         assert shlex.split(second)[1:] == ["-HUP", "$MAINPID"]
 
-    def test_wrong_settings_are_not_tried_again(self):
-        assert self.UNIT["Service"]["RestartPreventExitStatus"] == "2"
+    def test_comes_back_after_a_failure_and_gives_up_in_the_end(self):
+        """At boot a name may not resolve yet; wrong settings would fail for ever."""
+        assert self.UNIT["Service"]["Restart"] == "on-failure"
+        attempts = int(self.UNIT["Unit"]["StartLimitBurst"])
+        pause = int(self.UNIT["Service"]["RestartSec"].removesuffix("s"))
+        assert self.UNIT["Unit"]["StartLimitIntervalSec"] == "5min"
+        # The limit can only be reached if that many attempts fit into the interval.
+        assert attempts * pause < 5 * 60
 
     def test_sip_and_unix_sockets_only(self):
         assert set(self.UNIT["Service"]["RestrictAddressFamilies"].split()) == {"AF_INET", "AF_INET6", "AF_UNIX"}
