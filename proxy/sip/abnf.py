@@ -1,5 +1,4 @@
-r"""Character sets and patterns of SIP's grammar, each under the production it stands for (RFC 3261 section
-25.1).
+r"""Character sets and patterns of SIP's grammar, each under the production it stands for (RFC 3261 25.1).
 
 Only fragments to be built into larger patterns, and no code. Every repetition is possessive (`++`, `*+`), so
 that no input can make a pattern try the same octets twice: all of them take time in proportion to their
@@ -11,8 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 # > LWS  =  [*WSP CRLF] 1*WSP
-# A value that has passed the header index holds CR and LF only where a line was folded, so the four octets
-# do.
+# A value that has passed the header index holds CR and LF only where a line was folded: four octets do.
 WS: Final = b" \t\r\n"
 SWS: Final = rb"[ \t\r\n]*+"
 LWS: Final = rb"[ \t\r\n]++"

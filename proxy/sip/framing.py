@@ -20,7 +20,7 @@ _LEADING_CRLFS: Final = re.compile(rb"(?:\r\n)*+").match
 # The value reaches to the CRLF that no space or tab follows (folding); a bare CR or LF in it makes it no
 # number.
 _CONTENT_LENGTH: Final = re.compile(
-    rb"\r\n(?:content-length|l)[ \t]*+:((?:[^\r]++|\r\n(?=[ \t])|\r(?!\n))*+)", re.IGNORECASE
+    rb"\r\n(?:content-length|l)(?:[ \t]|\r\n(?=[ \t]))*+:((?:[^\r]++|\r\n(?=[ \t])|\r(?!\n))*+)", re.IGNORECASE
 ).findall
 _MAX_DIGITS: Final = 18
 
@@ -65,10 +65,9 @@ class StreamFramer:
         if self._error is not None:
             return
         buffer, start = self._buffer, self._start
-        if start == len(buffer):
+        if not buffer:
             # The usual case: nothing is left over. The octets are kept as they are, not copied.
             self._buffer = data
-            self._start = self._scanned = 0
             return
         if isinstance(buffer, bytes):
             self._buffer = buffer = bytearray(memoryview(buffer)[start:])
@@ -79,8 +78,7 @@ class StreamFramer:
         buffer += data
 
     def next(self) -> bytes | None:
-        """Return the octets of the next message, head, empty line and body, or None when more must be fed
-        first.
+        """Return the octets of the next message (head, empty line, body), or None: more must be fed first.
 
         Raises:
             FramingError: the stream cannot be cut any further; answer if possible (`broken`), then close it.
@@ -96,19 +94,25 @@ class StreamFramer:
         if not end or len(buffer) < end:
             return None
         message = bytes(buffer[self._start : end])
-        self._start = self._scanned = end
         self._end = 0
+        if end == len(buffer):
+            self._let_go()
+        else:
+            self._start = self._scanned = end
         return message
 
     def take_pings(self) -> int:
         """Return how many keep-alive pings (two CRLFs between messages) came since the last call.
 
-        > When a server receives a double CRLF sequence between SIP messages on a connection-oriented
-        transport [...], > it MUST immediately respond with a single CRLF over the same connection. (RFC 5626
-        section 4.4.1)
+        Each is to be answered with a single CRLF on the same connection (RFC 5626 section 4.4.1).
         """
         pings, self._pings = self._pings, 0
         return pings
+
+    def _let_go(self) -> None:
+        """Forget octets that are all consumed: an idle connection must not hold on to its last piece."""
+        self._buffer = b""
+        self._start = self._scanned = 0
 
     def _moved(self, distance: int) -> None:
         """Follow the octets of the buffer, which moved to the front."""
@@ -128,6 +132,9 @@ class StreamFramer:
                 f"the head has more than {self._max_head} octets", 513, "head_too_long", self._cut(start)
             )
         if blank < 0:
+            if start == len(buffer):
+                self._let_go()
+                return 0
             # An empty line may have begun in the last three octets.
             self._scanned = max(start, len(buffer) - 3)
             return 0
@@ -184,7 +191,6 @@ class StreamFramer:
 
     def _fail(self, text: str, status: int, label: str, head: bytes) -> FramingError:
         self.broken = head
-        self._buffer = b""
-        self._start = self._scanned = self._end = 0
+        self._let_go()
         self._error = FramingError(text, status, label)
         return self._error

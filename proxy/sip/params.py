@@ -23,15 +23,14 @@ _AFTER_NAME: Final = (b"", b";", b"=")
 # One element of a comma-separated list. An opening quote or bracket that is never closed swallows the rest,
 # so that what follows it can never pass for an element of its own.
 _ELEMENT: Final = re.compile(
-    rb'(?:[^",<]++|"(?:[^"\\]++|\\.)*+(?:"|\Z)|"|<[^>]*+>?+)++', re.DOTALL
+    rb'(?:[^",<]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|<[^>]*+>?+)++', re.DOTALL
 )
 _FIRST_ELEMENT: Final = _ELEMENT.match
 _ALL_ELEMENTS: Final = _ELEMENT.findall
 
 
 def plain_param(params: bytes, name: bytes) -> bytes | None:
-    """Return the value of `name` (given in lower case) in `params`, where there are neither spaces nor
-    quotes.
+    """Return the value of `name` (given in lower case) in `params`, which have neither spaces nor quotes.
 
     `params` begins with its ";". A parameter without value gives b"", one that is not there None; of several
     with one name the first counts.

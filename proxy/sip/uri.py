@@ -268,8 +268,8 @@ def _same_params(one: dict[bytes, bytes], other: dict[bytes, bytes]) -> bool:
 
 
 def _header_list(headers: bytes) -> list[tuple[bytes, bytes]]:
-    # > URI header components are never ignored. Any present header component MUST be present in both URIs and
-    # > match
+    # > URI header components are never ignored. Any present header component MUST be present in both
+    # > URIs and match
     found = []
     for item in headers.split(b"&"):
         if item:
@@ -279,8 +279,7 @@ def _header_list(headers: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _same_number(one: Uri, other: Uri) -> bool:
-    # RFC 3966 section 4: visual separators and the order of parameters do not count, but every parameter
-    # does.
+    # RFC 3966 section 4: visual separators and the order of parameters do not count, each parameter does.
     mine, theirs = (
         ((uri.user or b"").translate(None, _VISUAL_SEPARATORS).lower(), _param_table(uri.params))
         for uri in (one, other)

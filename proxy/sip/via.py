@@ -138,10 +138,9 @@ def add_params(value: bytes, received: bytes | None, rport: bytes | None) -> byt
     """
     tail = b""
     if b"," in value:
-        first, rest = split_first(value)
-        if rest:
-            end = value.index(first) + len(first)
-            value, tail = value[:end], value[end:]
+        first, _ = split_first(value)
+        end = value.index(first) + len(first)
+        value, tail = value[:end], value[end:]
     if rport is not None:
         span = param_span(value, b"rport")
         if span is not None:
