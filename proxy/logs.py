@@ -44,7 +44,7 @@ _AUTHORIZATION: Final = re.compile(
 # Digest answers outside their header, a password in a URI, the keys of SDP (RFC 4568, RFC 8839).
 _SECRETS: Final = re.compile(
     rb"(\b(?:response|rspauth)[ \t]*=[ \t]*\"?)[0-9a-f]{16,}"
-    rb"|(\bsips?:[^\s:@<>\"]*:)[^\s@<>\"]+(?=@)"
+    rb"|(\bsips?:[^\s:@<>\"]*:)[^\s:@<>\"]+(?=@)"
     rb"|(\binline:)[^\s|;]+"
     rb"|(\ba=ice-pwd:)[^\s]+",
     re.IGNORECASE,

@@ -234,7 +234,7 @@ class Resolver:
         self._cache: OrderedDict[tuple[str, str], tuple[float, Lookup]] = OrderedDict()
 
     def start(self) -> None:
-        """Allow threads; they are made when a question is asked."""
+        """Allow threads; they are made when a question is asked. Questions asked earlier wait for this."""
         self._pool.start()
 
     def stop(self) -> None:
