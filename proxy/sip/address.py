@@ -30,7 +30,8 @@ _NAME_ADDR: Final = re.compile(
 _ADDR_SPEC: Final = re.compile(
     rb'([^ \t\r\n<>",;?]++)' + abnf.SWS + rb'((?:;(?:[^"<>,]++|' + abnf.QUOTED + rb")*+)?+)", re.DOTALL
 ).fullmatch
-_WITHOUT_QUOTED: Final = re.compile(abnf.QUOTED, re.DOTALL).sub
+# A quote that is not closed is taken to the end, so that no octet is looked at twice.
+_QUOTED_OR_OPEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)', re.DOTALL).sub
 
 
 class NameAddr:
@@ -109,9 +110,13 @@ def parse_name_addr(raw: bytes) -> NameAddr:
     raise HeaderError(f"the address {shown(raw)} {_complaint(raw)}")
 
 
+def _only_if_open(found: re.Match[bytes]) -> bytes:
+    return b"" if found.group(1) == b'"' else b'"'
+
+
 def _complaint(raw: bytes) -> str:
     """Say what is wrong with an address that did not parse."""
-    plain = _WITHOUT_QUOTED(b"", raw)
+    plain = _QUOTED_OR_OPEN(_only_if_open, raw)
     before, opened, after = plain.partition(b"<")
     if not plain:
         return "is empty, or has no URI beside its display name"

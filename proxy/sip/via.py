@@ -20,12 +20,13 @@ _ZERO: Final = ord("0")
 # > via-parm       =  sent-protocol LWS sent-by *( SEMI via-params )
 # > sent-protocol  =  protocol-name SLASH protocol-version SLASH transport
 # > sent-by        =  host [ COLON port ]
+# Any version: a request of a version we do not speak is to be answered 505, along its Via (RFC 4475 3.1.2.16).
 # Two ";" in a row are refused, as RFC 4475 section 3.1.2.1 wants; one at the very end is let through.
 _SWS: Final = abnf.SWS
 _SLASH: Final = _SWS + rb"/" + _SWS
 _VALUE: Final = rb"(?:" + abnf.QUOTED + rb'|[^ \t\r\n;,"]*+)'
 _VIA: Final = re.compile(
-    rb"(?i:SIP)" + _SLASH + rb"2\.0" + _SLASH + rb"(" + abnf.TOKEN + rb")" + abnf.LWS + rb"(" + abnf.HOST + rb")"
+    rb"(?i:SIP)" + _SLASH + abnf.TOKEN + _SLASH + rb"(" + abnf.TOKEN + rb")" + abnf.LWS + rb"(" + abnf.HOST + rb")"
     rb"(?:" + _SWS + rb":" + _SWS + rb"(" + abnf.PORT + rb"))?+" + _SWS
     + rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]++' + _SWS + rb"(?:=" + _SWS + _VALUE + _SWS + rb")?+)*+;?+)" + _SWS,
     re.DOTALL,
@@ -93,7 +94,8 @@ def parse_via(value: bytes) -> Via:
     """Parse one Via value, that is what `first_value` cuts off.
 
     Raises:
-        HeaderError: it is not `SIP/2.0/TRANSPORT host[:port]` with well-formed parameters.
+        HeaderError: it is not `SIP/2.0/TRANSPORT host[:port]` with well-formed parameters; another version
+            is let through.
     """
     found = _PLAIN_VIA(value)
     if found is not None:

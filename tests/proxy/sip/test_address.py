@@ -68,6 +68,8 @@ def test_outer_white_space_does_not_belong_to_the_element():
         (b'"Mr. J. User <sip:j.user@example.com>', "quote that is not closed"),
         (b'<sip:a@b>;x="y', "quote that is not closed"),
         (b'sip:a@b;x="y', "quote that is not closed"),
+        (b'"a\\', "quote that is not closed"),
+        (b'"\\' * 50_000, "quote that is not closed"),
         (b"<sip:a@b", 'without its ">"'),
         (b"<>", "no URI between"),
         (b"Alice <>;tag=1", "no URI between"),

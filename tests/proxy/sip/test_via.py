@@ -23,6 +23,7 @@ from proxy.sip.via import add_params, first_value, parse_via
         (b"SIP/2.0/UDP h:0", b"UDP", b"h", 0, b"h:0", None),
         (b"sip/2.0/tls h;", b"TLS", b"h", 0, b"h", None),
         (b"SIP/2.0/UNKNOWN t5.example.com;branch=x", b"UNKNOWN", b"t5.example.com", 0, b"t5.example.com", b"x"),
+        (b"SIP/7.0/UDP h;branch=x", b"UDP", b"h", 0, b"h", b"x"),
         (b"SIP/2.0/TLS-SCTP h", b"TLS-SCTP", b"h", 0, b"h", None),
         # RFC 4475 section 3.1.1.1
         (b"SIP  /   2.0\r\n /UDP\r\n    192.0.2.2;branch=390skdjuw", b"UDP", b"192.0.2.2", 0, b"192.0.2.2",
@@ -56,7 +57,7 @@ def test_parameters():
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"SIP/2.0/UDP", b"SIP/2.0/UDP ", b"SIP/2.0 h", b"SIP/2.0/ h", b"SIP/3.0/UDP h", b"HTTP/1.1/TCP h",
+        b"", b"SIP/2.0/UDP", b"SIP/2.0/UDP ", b"SIP/2.0 h", b"SIP/2.0/ h", b"HTTP/1.1/TCP h",
         b"SIP/2.0/UDP ;branch=x", b"SIP/2.0/UDP :5060", b"SIP/2.0/UDP h:", b"SIP/2.0/UDP h:x", b"SIP/2.0/UDP h:65536",
         b"SIP/2.0/UDP 2001:db8::1;branch=x", b"SIP/2.0/UDP [::1;branch=x", b"SIP/2.0/UDP a b",
         b"SIP/2.0/UDP 192.0.2.15;;", b"SIP/2.0/UDP h;=x", b"SIP/2.0/UDP h;a b", b'SIP/2.0/UDP h;a="b',
