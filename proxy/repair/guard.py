@@ -28,6 +28,7 @@ from proxy.sip.registry import (
     TO,
     VIA,
 )
+from proxy.sip.via import first_value
 
 # The proxy writes Route, Record-Route and Path itself (RFC 3261 section 16, RFC 3327); Call-ID and CSeq identify
 # dialog and transaction; the start line belongs to routing, and digests cover it.
@@ -96,8 +97,7 @@ def _check_via(edit: Edit, rule: Rule, message: Message) -> None:
 
 
 def _behind_first(line: bytes) -> bytes:
-    # Plain commas on purpose: the first value may be what cannot be parsed, and then its quotes mean nothing.
-    return line_value(line).partition(b",")[2].strip()
+    return first_value(line_value(line))[1]
 
 
 def _check_tag(edit: Edit, name: bytes, rule: Rule, message: Message) -> None:

@@ -28,8 +28,9 @@ from proxy.repair.rule import (
     Replace,
     Rule,
 )
+from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message
-from proxy.sip.registry import CALL_ID, CONTACT, METHODS, SPELLINGS
+from proxy.sip.registry import CONTACT, METHODS, SPELLINGS
 
 # So many failures in a row turn a rule off.
 PATIENCE: Final = 10
@@ -174,7 +175,10 @@ class Pipeline:
         rule = place.rule
         header = place.labels.get(name) or label(rule.touches[0])  # of a closed set: it becomes a metrics label
         self._counts.repairs[(rule.name, header, place.mode)] += 1
-        call_id = message.value(CALL_ID) or b""
+        try:
+            call_id = message.call_id
+        except HeaderError:
+            call_id = b""
         direction = DIRECTIONS[context.stage]
         flow = context.flow
         out.append(

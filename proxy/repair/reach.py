@@ -24,6 +24,7 @@ from proxy.repair.rule import (
     UNSPECIFIED,
 )
 from proxy.sip.address import NameAddr, parse_name_addr, split_list
+from proxy.sip.contact import is_plain, uri_param
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Response, line_value
 from proxy.sip.registry import CONTACT
@@ -145,11 +146,9 @@ def _judge(line: bytes, flow: Flow, networks: Networks) -> int:
 
 def judge_contact(contact: NameAddr, flow: Flow, networks: Networks) -> int:
     """How far one Contact of a message from this flow leads. Raises UriError if its URI cannot be parsed."""
-    if contact.addr == b"*":
+    if not is_plain(contact):
         return LEFT
     uri = contact.uri
-    if not uri.host or uri_param(contact, b"gr") is not None or uri_param(contact, b"b") is not None:
-        return LEFT
     reach = classify_host(uri.host)
     address = host_address(uri.host)
     if reach != REACHABLE:
@@ -157,15 +156,8 @@ def judge_contact(contact: NameAddr, flow: Flow, networks: Networks) -> int:
             return reach
     elif address is None:
         return REACHABLE
-    return REACHABLE if address == host_address(flow.remote_host.encode()) and _same_way(contact, uri, flow) else (
-        OTHER_SOURCE
-    )
-
-
-def uri_param(contact: NameAddr, name: bytes) -> bytes | None:
-    """A URI parameter of the Contact, also where brackets are missing and it reads as one of the header."""
-    value = contact.uri.param(name)
-    return contact.param(name) if value is None and not contact.bracketed else value
+    same = address == host_address(flow.remote_host.encode()) and _same_way(contact, uri, flow)
+    return REACHABLE if same else OTHER_SOURCE
 
 
 def _at_home(address: Address, flow: Flow, networks: Networks) -> bool:

@@ -156,18 +156,25 @@ class Sample:
     """A message with the defect and the message that leaves, as documentation and as first test of a rule.
 
     Both are written with LF line ends and are read as CRLF. `sender` is the flow it arrives on
-    (`udp:198.51.100.7:5060`), `registered` whether the client is known.
+    (`udp:198.51.100.7:5060`), `registered` whether the client is known, `stage` where it is met (by default the one
+    on the way from the client).
     """
 
-    __slots__ = ("after", "before", "registered", "sender")
+    __slots__ = ("after", "before", "registered", "sender", "stage")
 
     def __init__(
-        self, before: str, after: str, sender: str = "udp:198.51.100.7:5060", registered: bool = False
+        self,
+        before: str,
+        after: str,
+        sender: str = "udp:198.51.100.7:5060",
+        registered: bool = False,
+        stage: int | None = None,
     ) -> None:
         self.before = before
         self.after = after
         self.sender = sender
         self.registered = registered
+        self.stage = stage
 
 
 class SettingError(ValueError):
