@@ -95,9 +95,7 @@ def _discard(length: int | None) -> BytesIO:
     return _Discard()
 
 
-def make_site(
-    registry: CollectorRegistry, readiness: Callable[[], str | None], reactor: IReactorTime
-) -> AdminSite:
+def make_site(registry: CollectorRegistry, readiness: Callable[[], str | None], reactor: IReactorTime) -> AdminSite:
     """The site to listen with. `readiness` returns None when ready, else the reason why not.
 
     Ready means: all sockets bound, at least one target up, not draining. /healthz asks for nothing.

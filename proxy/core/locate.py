@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Sequence
 from ipaddress import ip_address
+from itertools import accumulate
 from typing import Final
 
 from proxy.flow import DEFAULT_PORTS, TCP, TLS, TRANSPORTS, UDP, WS, WSS
@@ -282,10 +283,6 @@ def ordered(records: Sequence[Srv], draw: Callable[[int], int]) -> list[Srv]:
         while left:
             total = sum(record.weight for record in left)
             mark = min(draw(total), total)
-            running = 0
-            for place, record in enumerate(left):
-                running += record.weight
-                if running >= mark:
-                    result.append(left.pop(place))
-                    break
+            sums = enumerate(accumulate(record.weight for record in left))
+            result.append(left.pop(next(place for place, running in sums if running >= mark)))
     return result

@@ -10,8 +10,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import pytest
-from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.protocol import DatagramProtocol, Factory
 from twisted.internet.selectreactor import SelectReactor
+from twisted.protocols.basic import Int16StringReceiver
 
 from proxy.core.locate import Query, Unlocatable
 from proxy.flow import TCP, TLS, UDP
@@ -37,17 +38,27 @@ class NameServer(DatagramProtocol):
     def __init__(self):
         self.zone = {}
         self.silent = set()
+        self.truncated = set()
         self.other = dns.rcode.NXDOMAIN
         self.asked = []
 
     def datagramReceived(self, octets, address):
+        response = self.answer(octets)
+        if response is None:
+            return
+        if self.asked[-1] in self.truncated:
+            response.flags |= dns.flags.TC
+            response.answer.clear()
+        self.transport.write(response.to_wire(), address)
+
+    def answer(self, octets):
         query = dns.message.from_wire(octets)
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True)
         key = f"{dns.rdatatype.to_text(question.rdtype)} {name}"
         self.asked.append(key)
         if key in self.silent:
-            return
+            return None
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         if key in self.zone:
@@ -58,7 +69,14 @@ class NameServer(DatagramProtocol):
             pass  # the name exists, with other types
         else:
             response.set_rcode(self.other)
-        self.transport.write(response.to_wire(), address)
+        return response
+
+
+class LongAnswers(Int16StringReceiver):
+    """The same name server over TCP."""
+
+    def stringReceived(self, string):
+        self.sendString(self.factory.server.answer(string).to_wire())
 
 
 class Place:
@@ -157,6 +175,19 @@ def test_naptr_chooses_the_transport(place):
     assert found.addresses == [(TCP, "127.0.0.11", 5080), (UDP, "127.0.0.11", 5060)]
 
 
+def test_an_answer_that_is_cut_off_is_asked_for_again_over_tcp(place):
+    records = [f"{number} 0 5060 192.0.2.{number}." for number in range(1, 65)]
+    place.server.zone = {"SRV _sip._tcp.example.test": (60, records)}
+    place.server.truncated = {"SRV _sip._tcp.example.test"}
+    factory = Factory.forProtocol(LongAnswers)
+    factory.server = place.server
+    port = place.reactor.listenTCP(place.port.getHost().port, factory, interface="127.0.0.1")
+    found = place.find(place.resolver(), "example.test", transport="tcp")
+    place.wait(port.stopListening())
+    assert found.addresses == [(TCP, f"192.0.2.{number}", 5060) for number in range(1, 65)]
+    assert place.server.asked == ["SRV _sip._tcp.example.test"] * 2
+
+
 def test_both_families(place):
     place.server.zone = {"A h.test": (60, ["127.0.0.9"]), "AAAA h.test": (60, ["::9"])}
     found = place.find(place.resolver(), "h.test", 5060, families=("A", "AAAA"))
@@ -244,6 +275,16 @@ class TestCache:
         place.server.zone = {"A h.test": (600, ["127.0.0.9"])}
         assert place.find(place.resolver(), "h.test").ttl == 600
 
+    def test_it_does_not_grow_without_end(self, place, monkeypatch):
+        """Names come from the server's messages too; the oldest goes."""
+        monkeypatch.setattr("proxy.resolver.MAX_CACHED", 2)
+        names = ["a.test", "b.test", "c.test"]
+        place.server.zone = {f"A {name}": (60, ["127.0.0.9"]) for name in names}
+        resolver = place.resolver()
+        for name in [*names, "c.test", "b.test", "a.test"]:
+            place.find(resolver, name, 5060)
+        assert place.server.asked == ["A a.test", "A b.test", "A c.test", "A a.test"]
+
     def test_it_can_be_dropped(self, place):
         place.server.zone = {"A h.test": (60, ["127.0.0.9"])}
         resolver = place.resolver()
@@ -256,7 +297,7 @@ class TestCache:
 class TestHosts:
     def test_a_name_in_the_hosts_file_needs_no_dns(self, place):
         """Also without a port: what stands there is what the administrator says, so no NAPTR and no SRV."""
-        place.hosts.write_text("# ours\n127.0.0.21  pbx.test pbx # the PBX\n::21 pbx\nnonsense pbx\n\n")
+        place.hosts.write_text("# ours\n127.0.0.21  pbx.test pbx # the PBX\n127.0.0.21 pbx\n::21 pbx\nnonsense pbx\n\n")
         resolver = place.resolver()
         found = place.find(resolver, "PBX", families=("A", "AAAA"))
         assert found.addresses == [(UDP, "127.0.0.21", 5060), (UDP, "::21", 5060)]

@@ -262,7 +262,11 @@ def test_no_records_at_all():
     [
         ("192.0.2.1", {"transport": "sctp"}, "transport=sctp is unknown; possible are udp, tcp, tls, ws, wss"),
         ("192.0.2.1", {"transport": "udp", "secure": True}, "a sips URI cannot go over udp"),
-        ("192.0.2.1", {"transport": "tcp", "supported": frozenset((UDP,))}, "tcp is needed, but of our transports only"),
+        (
+            "192.0.2.1",
+            {"transport": "tcp", "supported": frozenset((UDP,))},
+            "tcp is needed, but of our transports only",
+        ),
         ("192.0.2.1", {"supported": frozenset((TCP,))}, "udp is needed, but of our transports only these fit: tcp"),
         ("192.0.2.1", {"secure": True, "supported": frozenset((UDP, TCP))}, "may be used for sips:192.0.2.1"),
         ("10.0.0.256", {}, "'10.0.0.256' is neither an address nor a host name"),
@@ -309,6 +313,30 @@ def test_a_hostile_zone_cannot_fill_the_list():
     srv = [Srv(0, 0, 5060, f"h{number}.test") for number in range(10)]
     zone = Zone({"SRV _sip._udp.example.com": srv}, {f"A h{number}.test": many[number:] for number in range(10)})
     assert len(zone.find("example.com")) == MAX_TARGETS
+
+
+def test_a_list_that_is_full_takes_no_more():
+    """The last answer may hold more than there is room for."""
+    many = [f"10.0.0.{number}" for number in range(80)]
+    zone = Zone(
+        {
+            "SRV _sip._udp.example.com": [Srv(1, 0, 5060, "one.example.com"), Srv(2, 0, 5060, "two.example.com")],
+            "A one.example.com": many[:40],
+            "A two.example.com": many[40:],
+        }
+    )
+    assert [address for _, address, _ in zone.find("example.com")] == many[:MAX_TARGETS]
+
+
+def test_a_naptr_replacement_that_is_no_name_is_passed_over():
+    zone = Zone(A_RECORDS, {"NAPTR example.com": [naptr(1, 1, "SIP+D2U", name=".")]})
+    assert zone.find("example.com") == [(UDP, "192.0.2.1", 5060)]
+    assert "SRV ." not in zone.asked
+
+
+def test_records_of_another_type_are_passed_over():
+    zone = Zone({"A example.com": [Srv(0, 0, 5060, "one.example.com"), "192.0.2.1"]})
+    assert zone.find("example.com", 5060) == [(UDP, "192.0.2.1", 5060)]
 
 
 class TestWeights:
