@@ -26,6 +26,7 @@ URI_TRANSPORTS: Final = (b"udp", b"tcp", b"tls", b"ws", b"ws")
 DEFAULT_PORTS: Final = (5060, 5060, 5061, 80, 443)
 
 NO_CONNECTION: Final = 0
+MAX_CONNECTION: Final = 0xFFFFFF  # connection numbers wrap here: six digits in a token
 
 
 def host_octets(host: str) -> bytes:
@@ -53,6 +54,8 @@ class Listener:
         "sent_by",
         "side",
         "transport",
+        "uri_transport",
+        "via",
     )
 
     def __init__(
@@ -77,6 +80,8 @@ class Listener:
         self.public_host = host_octets(public_host)
         self.public_port = public_port
         self.sent_by = self.public_host + b":%d" % public_port
+        self.uri_transport = URI_TRANSPORTS[transport]
+        self.via = b"Via: SIP/2.0/%b %b;branch=" % (VIA_TRANSPORTS[transport], self.sent_by)
         self.names = names
         self.proxies = proxies
         self.contact_policy = contact_policy
@@ -90,13 +95,31 @@ class Flow:
 
     `number` identifies a stream connection and is `NO_CONNECTION` for UDP. `open` is true while the flow can carry
     messages (a UDP flow always can); the core clears it when the transport reports the end of the connection.
-    `heard` is the time (seconds) of the last message that arrived on it.
+    `heard` is the time (seconds) of the last message that arrived on it; `mark` its number as written in tokens.
+    `subject` is the name of the client behind it while it is a guest, filled in by `core.tokens`.
     """
 
-    __slots__ = ("address", "heard", "key", "listener", "number", "open", "outgoing", "remote_host", "remote_port")
+    __slots__ = (
+        "address",
+        "heard",
+        "key",
+        "listener",
+        "mark",
+        "number",
+        "open",
+        "outgoing",
+        "remote_host",
+        "remote_port",
+        "subject",
+    )
 
     def __init__(
-        self, listener: Listener, remote_host: str, remote_port: int, number: int = NO_CONNECTION, outgoing: bool = False
+        self,
+        listener: Listener,
+        remote_host: str,
+        remote_port: int,
+        number: int = NO_CONNECTION,
+        outgoing: bool = False,
     ) -> None:
         self.listener = listener
         self.remote_host = remote_host
@@ -106,6 +129,8 @@ class Flow:
         self.outgoing = outgoing
         self.open = True
         self.heard = 0.0
+        self.mark = b"%06x" % number
+        self.subject = b""
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
 

@@ -113,6 +113,14 @@ class Message:
         elif name == CALL_ID:
             self._call_id = None
 
+    def _share(self, copy: Message) -> None:
+        copy._via = self._via
+        copy._cseq = self._cseq
+        copy._from = self._from
+        copy._to = self._to
+        copy._call_id = self._call_id
+        copy._contacts = self._contacts
+
     def octets(self) -> bytes:
         """The message as it goes on the wire."""
         return b"%b\r\n\r\n%b" % (CRLF.join(self.lines), self.body)
@@ -232,8 +240,11 @@ class Request(Message):
         return [route for value in self.values(ROUTE) for route in split_list(value)]
 
     def copy(self) -> Request:
-        """An independent copy; views are parsed anew."""
-        return Request(self.lines[:], self.names[:], self.body, self.oddities, self.method, self.uri)
+        """An independent copy. The views are values and are shared."""
+        copy = Request(self.lines[:], self.names[:], self.body, self.oddities, self.method, self.uri)
+        copy._request_uri = self._request_uri
+        self._share(copy)
+        return copy
 
 
 class Response(Message):
@@ -256,5 +267,7 @@ class Response(Message):
         self.kind = STATUS_LABELS[status // 100]
 
     def copy(self) -> Response:
-        """An independent copy; views are parsed anew."""
-        return Response(self.lines[:], self.names[:], self.body, self.oddities, self.status, self.reason)
+        """An independent copy. The views are values and are shared."""
+        copy = Response(self.lines[:], self.names[:], self.body, self.oddities, self.status, self.reason)
+        self._share(copy)
+        return copy

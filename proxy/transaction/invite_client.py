@@ -36,7 +36,7 @@ from proxy.transaction.timers import NEVER
 
 
 class InviteClient(Transaction):
-    """One forwarded INVITE. `request` is the message as sent, kept until a final response, `ack` the ACK to a non-2xx."""
+    """One forwarded INVITE. `request` is the message as sent, kept until a final response; `ack` answers a non-2xx."""
 
     __slots__ = ("ack", "branch", "cancelled", "octets", "request", "target")
 
@@ -81,13 +81,17 @@ def time_out(t: InviteClient, given: None, out: list[Effect]) -> None:
 
 
 def ring_too_long(t: InviteClient, given: None, out: list[Effect]) -> None:
-    t.user.on_timer_c(t, out)
+    if t.cancelled:  # 64*T1 after the CANCEL: nobody will answer any more (9.1)
+        time_out(t, given, out)
+        t.end()
+    else:
+        t.user.on_timer_c(t, out)
 
 
 def proceed(t: InviteClient, response: Response, out: list[Effect]) -> None:
     t.short = NEVER
     t.octets = b""  # no retransmission after a provisional response
-    if t.long_name != TIMER_C or response.status > 100:
+    if not t.cancelled and (t.long_name != TIMER_C or response.status > 100):
         t.restart_timer_c()
     t.user.on_response(t, response, out)
 

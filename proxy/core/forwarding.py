@@ -1,0 +1,87 @@
+"""Request forwarding (RFC 3261 section 16.6): what every proxy changes in the copy that leaves.
+
+Max-Forwards, Record-Route, Via with an unguessable branch, and the mark in it by which we know a loop (RFC 5393).
+None of this is a repair: no finding, no record.
+"""
+
+from __future__ import annotations
+
+from proxy.core.tokens import BRANCH_PREFIX, TokenMint
+from proxy.flow import Flow, Listener
+from proxy.sip.message import Request
+from proxy.sip.registry import (
+    CALL_ID,
+    CSEQ,
+    FROM,
+    INVITE,
+    MAX_FORWARDS,
+    NOTIFY,
+    PROXY_AUTHORIZATION,
+    PROXY_REQUIRE,
+    RECORD_ROUTE,
+    REFER,
+    ROUTE,
+    SUBSCRIBE,
+    TO,
+    VIA,
+)
+
+_DIALOG_FORMING = (INVITE, SUBSCRIBE, REFER)
+_LOOP_HEADERS = frozenset((ROUTE, FROM, TO, CALL_ID, CSEQ, PROXY_REQUIRE, PROXY_AUTHORIZATION))
+_LOOP_MARK_LENGTH = 8
+
+
+def spend_hop(request: Request) -> None:
+    """Take one from Max-Forwards (16.6 step 3); validation has seen that it is a number above 0."""
+    names = request.names
+    if MAX_FORWARDS in names:
+        index = names.index(MAX_FORWARDS)
+        line = request.lines[index]
+        name, _, value = line.partition(b":")
+        request.lines[index] = b"%b: %d" % (name.rstrip(), int(value) - 1)
+
+
+def loop_mark(request: Request, side: int, mint: TokenMint) -> bytes:
+    """A keyed hash over all that decides about the way of a request (RFC 5393 section 4.2.1, protocol 9.2)."""
+    lines = [b"%d" % side, request.uri]
+    lines += [line for line, name in zip(request.lines, request.names, strict=True) if name in _LOOP_HEADERS]
+    return mint.loop_mark(b"\n".join(lines))
+
+
+def has_looped(request: Request, mark: bytes) -> bool:
+    """Whether the request passed here before and nothing about its way has changed since (16.3 step 4)."""
+    for line, name in zip(request.lines, request.names, strict=True):
+        if name == VIA and BRANCH_PREFIX in line:
+            start = line.index(BRANCH_PREFIX)
+            end = line.find(b";", start)
+            branch = line[start:] if end < 0 else line[start:end]
+            if branch.rstrip()[-_LOOP_MARK_LENGTH:] == mark:
+                return True
+    return False
+
+
+def wants_record_route(request: Request) -> bool:
+    """INVITE, SUBSCRIBE and REFER without To tag, and every NOTIFY (protocol 8.1)."""
+    method = request.method
+    return (method in _DIALOG_FORMING and request.to.tag is None) or method == NOTIFY
+
+
+def record_route_line(listener: Listener, user: bytes, secure: bool) -> bytes:
+    """One Record-Route of ours: loose, with explicit transport (RFC 5658 section 4, RFC 7118 section 5)."""
+    scheme = b"sips" if secure else b"sip"
+    return b"Record-Route: <%b:%b@%b;transport=%b;lr>" % (scheme, user, listener.sent_by, listener.uri_transport)
+
+
+def add_hop(request: Request, listener: Listener, branch: bytes, routes: tuple[bytes, ...]) -> None:
+    """Put our Via on top, and our Record-Routes (finished lines, topmost first) before those of others."""
+    request.lines[1:1] = (listener.via + branch, *routes)
+    request.names[1:1] = (VIA, *(RECORD_ROUTE,) * len(routes))
+    request._via = None
+
+
+def record_routes(leaving: Flow, other: Listener, user: bytes, secure: bool) -> tuple[bytes, bytes]:
+    """Our two Record-Routes, that of the side by which the request leaves on top (RFC 5658 section 4)."""
+    return (
+        record_route_line(leaving.listener, user, secure),
+        record_route_line(other, user, secure),
+    )

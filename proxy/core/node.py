@@ -1,0 +1,74 @@
+"""The parts of one node, put together once: what the steps of the core work with.
+
+A node is one process with its own server-side address (design 4). This object holds the parts and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.core.bindings import Bindings
+from proxy.core.flows import Flows
+from proxy.core.guests import Guests
+from proxy.core.identity import Identity
+from proxy.core.repairs import Names, Repairs, server_listener
+from proxy.core.settings import CoreSettings
+from proxy.core.targets import Targets
+from proxy.core.tokens import TokenMint
+from proxy.counts import Counts
+from proxy.repair.pipeline import Pipeline
+from proxy.transaction.layer import TransactionLayer
+
+
+class Node:
+    """Everything the steps of the core share. `via_repairs` are the rules that mend a Via before it is matched."""
+
+    __slots__ = (
+        "bindings",
+        "counts",
+        "flows",
+        "guests",
+        "identity",
+        "layer",
+        "mint",
+        "names",
+        "noted",
+        "repairs",
+        "server_side",
+        "settings",
+        "targets",
+        "tickets",
+        "via_repairs",
+    )
+
+    def __init__(
+        self,
+        settings: CoreSettings,
+        pipeline: Pipeline,
+        via_pipeline: Pipeline,
+        counts: Counts,
+        keys: tuple[bytes, ...],
+        random: Callable[[], bytes],
+    ) -> None:
+        """`random` returns 16 unguessable characters of [a-z0-9]."""
+        self.settings = settings
+        self.counts = counts
+        self.mint = TokenMint(keys, random)
+        self.flows = Flows(settings.listeners, settings.max_flows, int(random(), 36))
+        self.targets = Targets(settings, self.flows)
+        self.bindings = Bindings(settings, self.mint)
+        self.guests = Guests(settings, self.mint)
+        self.identity = Identity(settings)
+        self.names = Names(settings, self.guests)
+        self.repairs = Repairs(settings, pipeline, self.names)
+        self.via_repairs = Repairs(settings, via_pipeline, self.names)
+        self.layer = TransactionLayer(settings.timers, counts)
+        # The listener whose address stands for us at the server, constant for every client (protocol 4.1).
+        self.server_side = server_listener(settings, settings.server_transport)
+        # What was said once per source: bounded, so that nobody fills the log.
+        self.noted: set[tuple[str, str]] = set()
+        self.tickets = 0
+
+    @property
+    def now(self) -> float:
+        return self.layer.scene.now

@@ -1,0 +1,42 @@
+"""Requests that are answered and not forwarded: without state, so that a flood of them costs no memory.
+
+The same request gets the same To tag again (RFC 3261 section 8.2.7), by which its ACK is known and absorbed.
+"""
+
+from __future__ import annotations
+
+from proxy.core.node import Node
+from proxy.core.replies import clean_phrase, make_reply
+from proxy.core.response_routing import reply_flow, stamp_via
+from proxy.core.validation import ExtensionError
+from proxy.effects import Effect, Send
+from proxy.flow import Flow
+from proxy.sip.errors import SipError
+from proxy.sip.message import Request
+from proxy.sip.registry import ACK, STATUS_LABELS
+
+
+def refusal_tag(request: Request, node: Node) -> bytes:
+    """The To tag of every answer that we ourselves give within one Call-ID and From tag."""
+    return node.mint.tag(request.call_id + b"\n" + (request.from_.tag or b""))
+
+
+def refuse(request: Request, flow: Flow, error: SipError, node: Node, out: list[Effect]) -> None:
+    """Answer with the error's status, with what is wrong as reason phrase; an ACK is dropped. Counted either way."""
+    node.counts.dropped[error.label] += 1
+    if request.method == ACK:
+        return
+    headers: tuple[bytes, ...] = ()
+    if isinstance(error, ExtensionError):
+        headers = (b"Unsupported: " + error.unsupported,)
+    elif error.status == 503:
+        headers = (b"Retry-After: 5",)
+    try:
+        home = reply_flow(request, flow, node.flows, node.counts)
+        stamp_via(request, flow)
+        tag = refusal_tag(request, node)
+        octets = make_reply(request, error.status, tag, clean_phrase(error.text), headers)
+    except SipError:
+        return  # without readable From, To or Via no answer would find its way; it is counted above
+    node.counts.responses[(flow.listener.side, error.status)] += 1
+    out.append(Send(home, octets, STATUS_LABELS[error.status // 100]))

@@ -1,0 +1,151 @@
+"""Brings a message to the repair rules: says who sent it and how far its Contact leads, and runs the pipeline."""
+
+from __future__ import annotations
+
+from proxy.binding import Binding
+from proxy.core.guests import Guests
+from proxy.core.identity import hides_sender, user_of
+from proxy.core.settings import CoreSettings
+from proxy.effects import Effect
+from proxy.flow import SERVER, TRANSPORTS, Flow, Listener
+from proxy.repair.pipeline import Pipeline
+from proxy.repair.reach import reach_of
+from proxy.repair.rule import LEFT, REQUEST_IN, RESPONSE_IN, RESPONSE_OUT, Context
+from proxy.sip.errors import HeaderError
+from proxy.sip.message import Message, Request, Response
+from proxy.sip.registry import CONTACT
+from proxy.sip.uri import escape_user
+
+
+class Sender:
+    """The client that a message comes from: one with a binding, or a guest."""
+
+    __slots__ = ("_names", "binding")
+
+    def __init__(self, binding: Binding | None, names: Names) -> None:
+        self.binding = binding
+        self._names = names
+
+    def shown(self, message: Message, flow: Flow) -> bytes:
+        """The one Contact URI that stands for this client towards the server (protocol 2.3 and 4.1)."""
+        return self._names.shown(self.binding, message, flow)
+
+
+class Names:
+    """The URIs by which clients are known to the server: `sip:USER@SERVER-SIDE-ADDRESS:PORT;transport=T;b=TOKEN`."""
+
+    __slots__ = ("_guests", "_token_user", "address")
+
+    def __init__(self, settings: CoreSettings, guests: Guests) -> None:
+        self._guests = guests
+        self._token_user = settings.contact_user == "token"
+        listener = server_listener(settings, settings.server_transport)
+        self.address = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
+
+    def of_binding(self, binding: Binding) -> bytes:
+        """The name of a binding, made once with it (protocol 2.4)."""
+        user = binding.token if self._token_user else user_of(binding.aor)
+        return b"sip:%b@%b;b=%b" % (user, self.address, binding.token)
+
+    def shown(self, binding: Binding | None, message: Message, flow: Flow) -> bytes:
+        """The name of a message's sender; `anonymous` for one who wants no identity shown."""
+        request = isinstance(message, Request)
+        if binding is not None and binding.shown:
+            if request and hides_sender(message):
+                return b"sip:anonymous@%b;b=%b" % (self.address, binding.token)
+            return binding.shown
+        if binding is not None:
+            return binding.contact
+        if request and hides_sender(message):
+            user = b"anonymous"
+        else:
+            user = self.guest_user(message)
+        return self._guests.shown(flow, user, self.address)
+
+    def guest_user(self, message: Message) -> bytes:
+        """The user of a guest: of From in its requests, of To in its responses."""
+        address = message.to if isinstance(message, Response) else message.from_
+        return escape_user(address.uri.user or b"") or b"anonymous"
+
+
+def server_listener(settings: CoreSettings, transport: int) -> Listener:
+    """The server-side listener of that transport. Raises LookupError where there is none."""
+    for listener in settings.listeners:
+        if listener.side == SERVER and listener.transport == transport:
+            return listener
+    raise LookupError(f"no server-side listener speaks {TRANSPORTS[transport]}")
+
+
+class Repairs:
+    """The repair pipeline as the core uses it."""
+
+    __slots__ = ("_domain", "_local_networks", "_pipeline", "names")
+
+    def __init__(self, settings: CoreSettings, pipeline: Pipeline, names: Names) -> None:
+        self._domain = settings.domain
+        self._local_networks = settings.local_networks
+        self._pipeline = pipeline
+        self.names = names
+
+    def request_in(
+        self,
+        request: Request,
+        flow: Flow,
+        binding: Binding | None,
+        second_hop: bool,
+        renamed: dict[bytes, bytes] | None,
+        out: list[Effect],
+    ) -> None:
+        """A client's request on its way to the server."""
+        self._from_client(REQUEST_IN, request.method, request, flow, binding, second_hop, renamed, out)
+
+    def response_in(
+        self, response: Response, flow: Flow, binding: Binding | None, second_hop: bool, out: list[Effect]
+    ) -> None:
+        """A client's response on its way to the server."""
+        self._from_client(RESPONSE_IN, response.cseq[1], response, flow, binding, second_hop, None, out)
+
+    def response_out(self, response: Response, flow: Flow, client: Flow, out: list[Effect]) -> None:
+        """A response of the server on its way out to a client on the flow `client`."""
+        listener = client.listener
+        home = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
+        stream = flow.listener.reliable or listener.reliable
+        reach = LEFT if CONTACT in response.names else 1
+        sender = Sender(None, self.names)
+        context = Context(response, flow, sender, self._domain, home, reach, False, stream, None)
+        self._pipeline.run(RESPONSE_OUT, response.cseq[1], response, context, out)
+
+    def _from_client(
+        self,
+        stage: int,
+        method: bytes,
+        message: Message,
+        flow: Flow,
+        binding: Binding | None,
+        second_hop: bool,
+        renamed: dict[bytes, bytes] | None,
+        out: list[Effect],
+    ) -> None:
+        reach = LEFT if second_hop else reach_of(message, flow, self._local_networks)
+        listener = flow.listener
+        context = Context(
+            message,
+            flow,
+            Sender(binding, self.names),
+            self._domain,
+            listener.sent_by,
+            reach,
+            binding is not None and bool(binding.shown),
+            listener.reliable,
+            renamed,
+        )
+        self._pipeline.run(stage, method, message, context, out)
+
+
+def first_contact(message: Message) -> bytes | None:
+    """The addr-spec of the first Contact; None where there is none that can be read."""
+    try:
+        contacts = message.contacts
+    except HeaderError:
+        return None
+    return contacts[0].addr if contacts else None

@@ -1,0 +1,147 @@
+"""Route preprocessing (RFC 3261 section 16.4; protocol 7.4 and 8): which Routes are ours, and what they say.
+
+A Route is ours if its user part is a token of ours, or if it names one of our addresses. Only a Record-Route whose
+MAC fits this Call-ID says anything; any other of ours is removed without effect.
+"""
+
+from __future__ import annotations
+
+from proxy.core.settings import CoreSettings
+from proxy.core.tokens import RouteMark, TokenMint, is_token
+from proxy.flow import DEFAULT_PORTS, SERVER
+from proxy.sip.address import NameAddr, parse_name_addr
+from proxy.sip.errors import HeaderError
+from proxy.sip.message import Request, line_value
+from proxy.sip.params import split_list
+from proxy.sip.registry import ROUTE
+from proxy.sip.route import remove_first
+from proxy.sip.uri import Uri
+
+
+class Removed:
+    """What the Routes taken off the top of a request said.
+
+    `mark` is our Record-Route's content if its MAC fitted, `path_token` the token of a Path of ours, `outbound`
+    whether that Route carried `ob`; `count` how many were taken off.
+    """
+
+    __slots__ = ("count", "mark", "outbound", "path_token")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mark: RouteMark | None = None
+        self.path_token = b""
+        self.outbound = False
+
+
+class OwnRoutes:
+    """Knows our own addresses and tokens in Routes and Request-URIs."""
+
+    __slots__ = ("_client_addresses", "_mint", "_server_addresses")
+
+    def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
+        self._mint = mint
+        client: set[tuple[bytes, int]] = set()
+        server: set[tuple[bytes, int]] = set()
+        for listener in settings.listeners:
+            addresses = server if listener.side == SERVER else client
+            for host in (listener.public_host.lower(), *listener.names):
+                addresses.add((host, listener.public_port))
+                if listener.public_port == DEFAULT_PORTS[listener.transport]:
+                    addresses.add((host, 0))
+        self._client_addresses = frozenset(client)
+        self._server_addresses = frozenset(server)
+
+    def is_own_address(self, uri: Uri) -> bool:
+        """Whether the URI names one of our sockets as others see it."""
+        return self.is_client_address(uri) or (uri.host.lower(), uri.port) in self._server_addresses
+
+    def is_client_address(self, uri: Uri) -> bool:
+        """Whether the URI names one of the addresses by which clients reach us."""
+        return (uri.host.lower(), uri.port) in self._client_addresses
+
+    def mark_of(self, uri: Uri, call_id: bytes) -> RouteMark | None:
+        """What our Record-Route says if this is one of this dialog; None otherwise."""
+        user = uri.user
+        if user is None or user[:1] != b"r" or not is_token(user):
+            return None
+        return self._mint.read_record_route(user, call_id)
+
+    def strip(self, request: Request) -> Removed:
+        """Take our own Routes off the top: at most one pair per pass (protocol 8.5)."""
+        removed = Removed()
+        top = top_route(request)
+        if top is None or not self._is_ours(top, request.call_id, removed):
+            return removed
+        remove_top_route(request)
+        removed.count = 1
+        following = top_route(request)
+        if following is not None and following.uri.user == top.uri.user:
+            rest = Removed()
+            if self._is_ours(following, request.call_id, rest):
+                remove_top_route(request)
+                removed.count = 2
+        return removed
+
+    def undo_strict(self, request: Request) -> bool:
+        """Request-URI and last Route change places back if a strict router put our Record-Route there (16.4)."""
+        uri = request.request_uri
+        user = uri.user
+        if user is None or user[:1] != b"r" or uri.param(b"lr") is None:
+            return False
+        if self.mark_of(uri, request.call_id) is None and not self.is_own_address(uri):
+            return False
+        routes = request.indexes(ROUTE)
+        if not routes:
+            return False
+        last = split_list(line_value(request.lines[routes[-1]]))
+        own = b"Route: <%b>" % request.uri
+        request.set_uri(parse_name_addr(last[-1]).addr)
+        if len(last) == 1:
+            request.remove(routes[-1])
+        else:
+            request.replace(routes[-1], b"Route: " + b", ".join(last[:-1]))
+        # What the Record-Route said is still wanted: it becomes the topmost Route, to be taken off like any other.
+        request.insert(routes[0], ROUTE, own)
+        return True
+
+    def _is_ours(self, route: NameAddr, call_id: bytes, found: Removed) -> bool:
+        try:
+            uri = route.uri
+        except HeaderError:
+            return False
+        user = uri.user
+        if user is not None and is_token(user):
+            if user[:1] == b"r":
+                found.mark = self._mint.read_record_route(user, call_id)
+                if found.mark is not None:
+                    return True
+            elif user[:1] == b"p" and self.is_own_address(uri):
+                found.path_token = user[1:]
+                found.outbound = uri.param(b"ob") is not None
+                return True
+        return self.is_own_address(uri)
+
+
+def top_route(request: Request) -> NameAddr | None:
+    """The topmost Route; None if there is none, or if it cannot be read."""
+    names = request.names
+    if ROUTE not in names:
+        return None
+    value = line_value(request.lines[names.index(ROUTE)])
+    try:
+        elements = split_list(value)
+        return parse_name_addr(elements[0]) if elements else None
+    except HeaderError:
+        return None
+
+
+def remove_top_route(request: Request) -> None:
+    """Take the topmost Route off; the others stay octet for octet."""
+    index = request.names.index(ROUTE)
+    line = request.lines[index]
+    rest = remove_first(line_value(line)) if b"," in line else b""
+    if rest:
+        request.replace(index, b"Route: " + rest)
+    else:
+        request.remove(index)

@@ -1,0 +1,119 @@
+"""The servers that requests of clients go to: addresses as resolved, and the flows towards them (design 6)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from proxy.core.flows import Flows
+from proxy.core.settings import CoreSettings, Network
+from proxy.effects import Effect, OpenFlow
+from proxy.flow import SERVER, UDP, Flow, Listener
+
+Address = tuple[int, str, int]  # transport, host, port
+
+
+class Target:
+    """One address of the server. `index` is its name in our Record-Routes."""
+
+    __slots__ = ("address", "flow", "index", "path_proven", "path_refused", "up")
+
+    def __init__(self, index: int, address: Address) -> None:
+        self.index = index
+        self.address = address
+        self.flow: Flow | None = None
+        self.up = True
+        self.path_proven = False
+        self.path_refused = False
+
+
+class Targets:
+    """All targets in the order to try, and who else may speak for the server."""
+
+    __slots__ = ("_flows", "_hosts", "_listeners", "_networks", "_outgoing", "_verdicts", "all")
+
+    def __init__(self, settings: CoreSettings, flows: Flows) -> None:
+        self._flows = flows
+        self._networks: tuple[Network, ...] = settings.networks
+        self._listeners: dict[int, Listener] = {
+            listener.transport: listener for listener in settings.listeners if listener.side == SERVER
+        }
+        self.all: list[Target] = []
+        self._outgoing: dict[Address, Flow] = {}
+        self._hosts: frozenset[str] = frozenset()
+        self._verdicts: dict[str, bool] = {}
+
+    def resolve(self, addresses: tuple[Address, ...]) -> None:
+        """Take over the addresses of the server; a target that stays keeps its flow and what is known of it."""
+        known = {target.address: target for target in self.all}
+        self.all = []
+        for index, address in enumerate(addresses[:36]):
+            target = known.get(address) or Target(index, address)
+            target.index = index
+            self.all.append(target)
+        self._hosts = frozenset(host for _, host, _ in addresses)
+        self._verdicts.clear()
+
+    def choose(self) -> Target | None:
+        """The target for a request out of dialog: the first that is up, else the first."""
+        for target in self.all:
+            if target.up:
+                return target
+        return self.all[0] if self.all else None
+
+    def of_dialog(self, index: int) -> Target | None:
+        """The target that a dialog was set up with; the normal choice if it is gone."""
+        return self.all[index] if index < len(self.all) else self.choose()
+
+    def index_of(self, flow: Flow) -> int:
+        """The index of the target at the other end of a flow; 0 if it is none."""
+        for target in self.all:
+            if target.address[1] == flow.remote_host:
+                return target.index
+        return 0
+
+    def is_server(self, host: str) -> bool:
+        """Whether a request from that address is the server's (protocol 1.1)."""
+        return host in self._hosts or self._in_networks(host)
+
+    def may_follow(self, host: str, port: int) -> bool:
+        """Whether an in-dialog request may go to that address: a target, or in `server.networks` (protocol 7.2)."""
+        if any(target.address[1] == host and target.address[2] == port for target in self.all):
+            return True
+        return self._in_networks(host)
+
+    def _in_networks(self, host: str) -> bool:
+        if not self._networks:
+            return False
+        verdict = self._verdicts.get(host)
+        if verdict is None:
+            if len(self._verdicts) >= 4096:
+                self._verdicts.clear()
+            try:
+                address = ip_address(host.partition("%")[0])
+            except ValueError:  # a name: nothing is resolved here
+                return False
+            verdict = self._verdicts[host] = any(address in network for network in self._networks)
+        return verdict
+
+    def flow_to(self, target: Target, out: list[Effect]) -> Flow | None:
+        """The flow to a target, opened if need be; None if no server-side socket speaks its transport."""
+        flow = target.flow
+        if flow is not None and flow.open:
+            return flow
+        flow = target.flow = self.connect(target.address, out)
+        return flow
+
+    def connect(self, address: Address, out: list[Effect]) -> Flow | None:
+        """A flow from the server side to that address: the one that is open, or a new one."""
+        transport, host, port = address
+        listener = self._listeners.get(transport)
+        if listener is None:
+            return None
+        if transport == UDP:
+            return self._flows.udp(listener, host, port)
+        known = self._outgoing.get(address)
+        if known is not None and known.open:
+            return known
+        flow = self._outgoing[address] = self._flows.stream(listener, host, port, True)
+        out.append(OpenFlow(flow))
+        return flow

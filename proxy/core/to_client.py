@@ -1,0 +1,252 @@
+"""A request of the server on its way to a client (protocol 1.1, 5.1, 5.2, 8.4): to a live flow of a binding or guest.
+
+The Request-URI becomes what the client itself wrote as its Contact, octet for octet.
+"""
+
+from __future__ import annotations
+
+from proxy.binding import REGISTERED, Binding
+from proxy.core.forwarding import add_hop, has_looped, loop_mark, record_routes, spend_hop, wants_record_route
+from proxy.core.guests import source_uri
+from proxy.core.identity import user_of
+from proxy.core.node import Node
+from proxy.core.response_context import Home, ResponseContext
+from proxy.core.response_routing import reply_flow, stamp_via
+from proxy.core.routing import OwnRoutes, Removed
+from proxy.core.tokens import BINDING_LENGTH, guest_subject, read_subject
+from proxy.core.validation import request_uri
+from proxy.effects import Effect, Record, Send
+from proxy.flow import CLIENT, SERVER, UDP, Flow
+from proxy.repair.rule import REPAIR
+from proxy.sip.errors import SipError
+from proxy.sip.message import Request
+from proxy.sip.registry import ACK, OPTIONS
+from proxy.sip.uri import unescape
+from proxy.transaction.key import ServerKey
+
+_RULE = "restore-request-uri"
+_RFC = "RFC 3261 section 16.6"
+
+
+class Destination:
+    """The client that a request is for: where it is, and what belongs into the Request-URI (empty: leave it)."""
+
+    __slots__ = ("binding", "flow", "subject", "uri")
+
+    def __init__(self, binding: Binding | None, flow: Flow, subject: bytes, uri: bytes) -> None:
+        self.binding = binding
+        self.flow = flow
+        self.subject = subject
+        self.uri = uri
+
+
+class ToClient:
+    """Delivers what the server sends."""
+
+    __slots__ = ("_home", "_node", "_routes")
+
+    def __init__(self, node: Node, routes: OwnRoutes, home: Home) -> None:
+        self._node = node
+        self._routes = routes
+        self._home = home
+
+    def handle(
+        self, request: Request, key: ServerKey, flow: Flow, spiral: Removed | None, out: list[Effect]
+    ) -> None:
+        """Deliver one valid request. Raises SipError with the answer it deserves instead.
+
+        `spiral` is set for a request of a client that is for another client of ours: its own Routes are off already.
+        """
+        node = self._node
+        mark = loop_mark(request, SERVER, node.mint)
+        if has_looped(request, mark):
+            raise SipError("the request has been here before", 482, "loop")
+        home = flow
+        sent_by_port = 0
+        if spiral is None:
+            home = reply_flow(request, flow, node.flows, node.counts)
+            sent_by_port = request.via.port
+            stamp_via(request, flow)
+        self._routes.undo_strict(request)
+        removed = self._routes.strip(request)
+        if request.method == OPTIONS and not removed.count and self._is_for_us(request):
+            raise OwnOptions
+        received = request
+        request = request.copy()
+        destination = self._find(request, removed)
+        if destination.binding is not None:
+            destination.binding.last_used = node.now
+        if not destination.flow.open:
+            self._raise_gone(destination.binding, removed)
+        spend_hop(request)
+        if destination.uri:
+            self._restore(request, destination, out)
+        leaving = destination.flow
+        branch = node.mint.branch(mark)
+        add_hop(request, leaving.listener, branch, self._own_routes(request, flow, destination, removed))
+        if request.method == ACK:
+            out.append(Send(leaving, request.octets(), ACK))
+            return
+        server = node.layer.open_server(received, key, home, out)
+        context = ResponseContext(self._home, node.layer, received, flow, server)
+        context.binding = destination.binding
+        context.sent_by_port = sent_by_port
+        context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
+
+    # -- whom
+
+    def _is_for_us(self, request: Request) -> bool:
+        uri = request_uri(request)
+        return not uri.user and uri.param(b"b") is None and self._routes.is_own_address(uri)
+
+    def _find(self, request: Request, removed: Removed) -> Destination:
+        """The client by token in the Request-URI, else in the Route, else the only binding of an AoR."""
+        uri = request_uri(request)
+        token = uri.param(b"b")
+        if token:
+            found = self._by_token(token.lower(), request, removed)
+            if found is not None:
+                return found
+            raise SipError("that token names no client of this proxy", 404, "unknown_token")
+        subject = removed.path_token or (removed.mark.subject if removed.mark is not None else b"")
+        if subject:
+            found = self._by_subject(subject, request, removed)
+            if found is not None:
+                return found
+        elif request.to.tag is None:
+            binding = self._node.bindings.only_registered(self._aor_of(request))
+            if binding is not None:
+                self._node.counts.restored_by["single_binding"] += 1
+                return self._of_binding(binding, removed)
+        raise SipError("no client of this proxy is meant", 404, "no_client")
+
+    def _aor_of(self, request: Request) -> bytes:
+        uri = request_uri(request)
+        domain = self._node.settings.domain
+        return b"%b@%b" % (unescape(uri.user or b""), domain)
+
+    def _by_token(self, token: bytes, request: Request, removed: Removed) -> Destination | None:
+        """The client that a `b=` in the Request-URI names; it counts more than the Route (protocol 5.1)."""
+        node = self._node
+        binding = node.bindings.by_token(token)
+        if binding is not None:
+            self._check_registered(binding, request)
+            return self._of_binding(binding, removed)
+        subject = node.mint.read_guest(token)
+        if subject is None:
+            return None
+        flow = self._guest_flow(subject)
+        if flow is None:
+            raise SipError("the client's connection is gone", 480, "flow_gone")
+        user = request_uri(request).user or b""
+        uri = node.guests.contact(token, user, node.now) or source_uri(flow, unescape(user))
+        return Destination(None, flow, subject, uri)
+
+    def _by_subject(self, subject: bytes, request: Request, removed: Removed) -> Destination | None:
+        """The client that a Route of ours names; a Request-URI without token stays, if it is not ours."""
+        binding = self._node.bindings.by_token(subject)
+        if binding is not None:
+            self._check_registered(binding, request)
+            found = self._of_binding(binding, removed)
+            if request_uri(request).param(b"gr") is not None:
+                found.uri = b""
+            return found
+        if len(subject) == BINDING_LENGTH and subject[:1] == b"b":
+            return None
+        flow = self._guest_flow(subject)
+        if flow is None:
+            raise SipError("the client's connection is gone", 480, "flow_gone")
+        return Destination(None, flow, subject, b"")
+
+    def _guest_flow(self, subject: bytes) -> Flow | None:
+        """The flow that a guest's name stands for, if it still exists."""
+        address = read_subject(subject)
+        if address is None:
+            return None
+        node = self._node
+        if address.number:
+            return node.flows.streams.get(address.number)
+        listeners = node.settings.listeners
+        if address.listener >= len(listeners):
+            return None
+        listener = listeners[address.listener]
+        if listener.side != CLIENT or listener.transport != UDP:
+            return None
+        return node.flows.udp(listener, address.host, address.port)
+
+    def _check_registered(self, binding: Binding, request: Request) -> None:
+        """Without a registration only what belongs to a dialog is delivered (protocol 3.2)."""
+        if binding.state != REGISTERED and request.to.tag is None:
+            raise SipError("the client is no longer registered", 480, "not_registered")
+
+    def _of_binding(self, binding: Binding, removed: Removed) -> Destination:
+        """A binding's flow: the one of the dialog if it is open, else its own, else a sibling's (protocol 8.4)."""
+        flow = binding.flow
+        mark = removed.mark
+        if mark is not None and mark.subject == binding.token and flow.number:
+            of_dialog = self._node.flows.streams.get(int(mark.flow_mark, 16))
+            if of_dialog is not None and self._is_his(of_dialog, binding):
+                flow = of_dialog
+        if not flow.open:
+            flow = self._node.bindings.sibling_flow(binding) or flow
+        return Destination(binding, flow, binding.token, binding.contact)
+
+    def _is_his(self, flow: Flow, binding: Binding) -> bool:
+        """Whether a flow named in a Record-Route belongs to that client: a number may have been given anew."""
+        if flow is binding.flow:
+            return True
+        return any(
+            other.aor == binding.aor and other.instance == binding.instance and binding.instance
+            for other in self._node.bindings.on_flow(flow)
+        )
+
+    def _raise_gone(self, binding: Binding | None, removed: Removed) -> None:
+        """Known token, dead flow: 430 where the server knows outbound, else 480 (RFC 5626 section 5.3)."""
+        if binding is not None and binding.outbound and removed.outbound:
+            raise SipError("the client's flow is gone", 430, "flow_gone")
+        raise SipError("the client's connection is gone", 480, "flow_gone")
+
+    # -- what
+
+    def _restore(self, request: Request, destination: Destination, out: list[Effect]) -> None:
+        """Put the client's own Contact into the Request-URI."""
+        if request.uri == destination.uri:
+            return
+        before = request.uri
+        request.set_uri(destination.uri)
+        reason = "the client answers 404 to a Request-URI that is not its own Contact"
+        if destination.binding is not None:
+            reason = f"{reason}, registered by {user_of(destination.binding.aor).decode('utf-8', 'backslashreplace')}"
+        self._node.counts.repairs[(_RULE, "Request-URI", REPAIR)] += 1
+        out.append(
+            Record(
+                _RULE,
+                REPAIR,
+                "Request-URI",
+                before,
+                destination.uri,
+                reason,
+                _RFC,
+                request.method,
+                request.call_id,
+                destination.flow,
+                "to-client",
+            )
+        )
+
+    def _own_routes(
+        self, request: Request, flow: Flow, destination: Destination, removed: Removed
+    ) -> tuple[bytes, ...]:
+        if not wants_record_route(request):
+            return ()
+        node = self._node
+        leaving = destination.flow
+        subject = destination.subject or guest_subject(leaving)
+        target = removed.mark.target if removed.mark is not None else node.targets.index_of(flow)
+        user = node.mint.record_route(subject, target, leaving.mark, request.call_id)
+        secure = request.uri[:5].lower() == b"sips:"
+        return record_routes(leaving, node.server_side, user, secure)
+
+
+class OwnOptions(Exception):  # noqa: N818  # not an error: the request is for us
+    """An OPTIONS of the server that asks about this proxy itself (RFC 3261 section 11.2)."""

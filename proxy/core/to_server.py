@@ -1,0 +1,261 @@
+"""A client's request on its way to the server, and nowhere else (RFC 3261 section 16; protocol 1.2 and 7)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from proxy.binding import Binding
+from proxy.core.forwarding import (
+    add_hop,
+    has_looped,
+    loop_mark,
+    record_routes,
+    spend_hop,
+    wants_record_route,
+)
+from proxy.core.identity import contact_key, hides_sender
+from proxy.core.node import Node
+from proxy.core.registration import add_path, is_nameable, read_registration
+from proxy.core.response_context import Home, ResponseContext
+from proxy.core.response_routing import reply_flow, stamp_via
+from proxy.core.routing import OwnRoutes, Removed, remove_top_route, top_route
+from proxy.core.targets import Target
+from proxy.core.tokens import guest_subject
+from proxy.core.validation import request_uri
+from proxy.effects import Effect, Note, Record, Send
+from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
+from proxy.repair.rule import REPAIR
+from proxy.sip.errors import HeaderError, SipError
+from proxy.sip.message import Request
+from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE
+from proxy.sip.uri import Uri
+from proxy.transaction.key import ServerKey
+
+
+class ToServer:
+    """Forwards what clients send."""
+
+    __slots__ = ("_home", "_node", "_proxies", "_routes")
+
+    def __init__(self, node: Node, routes: OwnRoutes, home: Home) -> None:
+        self._node = node
+        self._routes = routes
+        self._home = home
+        self._proxies = {
+            listener.index: tuple(ip_network(network) for network in listener.proxies)
+            for listener in node.settings.listeners
+        }
+
+    def handle(
+        self, request: Request, key: ServerKey, flow: Flow, via_before: bytes | None, out: list[Effect]
+    ) -> Removed | None:
+        """Forward one valid request. Raises SipError with the answer it deserves instead.
+
+        Returns what its Routes said if it is a spiral: then it belongs to another client of ours (protocol 8.5).
+        """
+        node = self._node
+        method = request.method
+        mark = loop_mark(request, CLIENT, node.mint)
+        if has_looped(request, mark):
+            raise SipError("the request has been here before", 482, "loop")
+        second_hop = request.via_count() > 1 or self._is_proxy(flow)
+        home = reply_flow(request, flow, node.flows, node.counts)
+        sent_by_port = request.via.port
+        stamp_via(request, flow)
+        removed = self._strip_routes(request, flow, out)
+        if removed.mark is not None and request.to.tag is not None and self._next_is_own(request):
+            return removed
+        # The received request: what our own answers are made of.
+        received = request
+        request = request.copy()
+        binding = None if second_hop else self._sender(request, flow)
+        target = self._target(removed)
+        leaving = self._flow_for(request, target, flow, out)
+        spend_hop(request)
+        registration = None
+        if method == REGISTER and not second_hop:
+            registration = read_registration(request, flow, node)
+            renamed = registration.renamed()
+            add_path(request, registration, target, node)
+            node.repairs.request_in(request, flow, binding, second_hop, renamed, out)
+        else:
+            node.repairs.request_in(request, flow, binding, second_hop, None, out)
+        branch = node.mint.branch(mark)
+        add_hop(request, leaving.listener, branch, self._own_routes(request, flow, leaving, binding, target))
+        if method == ACK:
+            out.append(Send(leaving, request.octets(), ACK))
+            return None
+        server = node.layer.open_server(received, key, home, out)
+        context = ResponseContext(self._home, node.layer, received, flow, server)
+        context.binding = binding
+        context.registration = registration
+        context.second_hop = second_hop
+        context.sent_by_port = sent_by_port
+        context.target = target
+        context.via_before = via_before
+        if binding is None and CONTACT in received.names and method != REGISTER:
+            context.guest = self._guest_contact(received, flow)
+        context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
+        return None
+
+    # -- who
+
+    def _is_proxy(self, flow: Flow) -> bool:
+        networks = self._proxies[flow.listener.index]
+        return bool(networks) and any(ip_address(flow.remote_host.partition("%")[0]) in n for n in networks)
+
+    def _sender(self, request: Request, flow: Flow) -> Binding | None:
+        """The binding that the request comes from (protocol 2.5)."""
+        node = self._node
+        if not len(node.bindings):
+            return None
+        aor = node.identity.aor(request.to if request.method == REGISTER else request.from_)
+        contact = None
+        if CONTACT in request.names:
+            try:
+                contacts = request.contacts
+                if contacts and contacts[0].addr != b"*":
+                    contact = contact_key(contacts[0].uri)
+            except HeaderError:
+                contact = None  # the rules see to it
+        binding = node.bindings.sender(flow, aor, contact, False)
+        if binding is None and (hides_sender(request) or not node.identity.is_ours(aor)):
+            binding = node.bindings.sender(flow, aor, contact, True)
+        if binding is not None:
+            binding.last_used = node.now
+        return binding
+
+    def _guest_contact(self, request: Request, flow: Flow) -> tuple[bytes, bytes, bytes] | None:
+        """Token, user and own Contact of a guest, to be remembered once the far side has learned them."""
+        try:
+            contacts = request.contacts
+            if not contacts or not is_nameable(contacts[0]):
+                return None
+        except HeaderError:
+            return None
+        user = b"anonymous" if hides_sender(request) else self._node.names.guest_user(request)
+        return (self._node.guests.token(flow), user, contacts[0].addr)
+
+    # -- where
+
+    def _strip_routes(self, request: Request, flow: Flow, out: list[Effect]) -> Removed:
+        """Take our own Routes off, and out of dialog those that name nobody we may send to (protocol 7.4)."""
+        routes = self._routes
+        if ROUTE not in request.names:
+            return Removed()
+        routes.undo_strict(request)
+        removed = routes.strip(request)
+        if request.to.tag is None:
+            self._drop_unknown_routes(request, flow, out)
+        return removed
+
+    def _drop_unknown_routes(self, request: Request, flow: Flow, out: list[Effect]) -> None:
+        node = self._node
+        while True:
+            top = top_route(request)
+            if top is None:
+                return
+            try:
+                uri = top.uri
+                known = node.targets.may_follow(plain_host(uri), uri.port or 5060) or uri.host.lower() in (
+                    node.settings.domain,
+                    *node.settings.aliases,
+                )
+            except HeaderError:
+                known = False
+            if known:
+                return
+            before = request.lines[request.index(ROUTE)]
+            remove_top_route(request)
+            node.counts.repairs[("route-unknown", "Route", REPAIR)] += 1
+            reason = "the topmost Route names nobody that requests of clients may go to"
+            out.append(
+                Record(
+                    "route-unknown",
+                    REPAIR,
+                    "Route",
+                    before,
+                    None,
+                    reason,
+                    "RFC 3261 section 16.4",
+                    request.method,
+                    request.call_id,
+                    flow,
+                    "to-server",
+                )
+            )
+
+    def _next_is_own(self, request: Request) -> bool:
+        """Whether the next Route is one of ours for another client in this dialog: a spiral."""
+        top = top_route(request)
+        if top is None:
+            return False
+        try:
+            return self._routes.mark_of(top.uri, request.call_id) is not None
+        except HeaderError:
+            return False
+
+    def _target(self, removed: Removed) -> Target:
+        """The server for this request: its dialog's, or the next by choice."""
+        targets = self._node.targets
+        target = targets.choose() if removed.mark is None else targets.of_dialog(removed.mark.target)
+        if target is None:
+            raise SipError("the server's address is not known yet", 503, "no_target")
+        return target
+
+    def _flow_for(self, request: Request, target: Target, flow: Flow, out: list[Effect]) -> Flow:
+        """The server-side flow: in dialog to the next Route or Request-URI where that is allowed (protocol 7.2)."""
+        node = self._node
+        leaving = None
+        if request.to.tag is not None and request.method != REGISTER:
+            top = top_route(request)
+            uri = top.uri if top is not None else request_uri(request)
+            host = plain_host(uri)
+            port = uri.port or 5060
+            if self._routes.is_client_address(uri) and top is None:
+                # The Contact that we put in where the server gave none: it means the server itself.
+                _, server_host, server_port = target.address
+                request.set_uri(b"sip:%b@%b:%d" % (uri.user or b"", server_host.encode(), server_port))
+            elif (host, port) != target.address[1:]:
+                if node.targets.may_follow(host, port):
+                    leaving = node.targets.connect((self._transport_of(uri), host, port), out)
+                else:
+                    self._note_misdirected(host, port, request, out)
+        if leaving is None:
+            leaving = node.targets.flow_to(target, out)
+        if leaving is None:
+            name = TRANSPORTS[target.address[0]]
+            raise SipError(f"no server-side socket speaks {name}", 503, "no_target")
+        return leaving
+
+    def _transport_of(self, uri: Uri) -> int:
+        name = (uri.param(b"transport") or b"udp").lower().decode("ascii", "replace")
+        return TRANSPORTS.index(name) if name in TRANSPORTS else UDP
+
+    def _note_misdirected(self, host: str, port: int, request: Request, out: list[Effect]) -> None:
+        """Count a destination that was not followed, and name the setting that would allow it (protocol 7.3)."""
+        node = self._node
+        node.counts.misdirected += 1
+        if len(node.noted) < 1000 and ("misdirected", host) not in node.noted:
+            node.noted.add(("misdirected", host))
+            text = (
+                "an in-dialog {method} names {host}:{port}, which is no target: it goes to the dialog's target; "
+                "if that address is the server's, add it to server.networks"
+            )
+            fields = {"method": request.kind, "host": host, "port": port, "call_id": request.call_id}
+            out.append(Note("info", text, fields))
+
+    def _own_routes(
+        self, request: Request, flow: Flow, leaving: Flow, binding: Binding | None, target: Target
+    ) -> tuple[bytes, ...]:
+        if not wants_record_route(request):
+            return ()
+        subject = guest_subject(flow) if binding is None else binding.token
+        user = self._node.mint.record_route(subject, target.index, flow.mark, request.call_id)
+        secure = request.uri[:5].lower() == b"sips:"
+        return record_routes(leaving, flow.listener, user, secure)
+
+
+def plain_host(uri: Uri) -> str:
+    """The host without the brackets of IPv6, as transports know it."""
+    return uri.host.strip(b"[]").lower().decode("ascii", "replace")

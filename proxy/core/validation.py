@@ -1,0 +1,89 @@
+"""Request validation (RFC 3261 section 16.3): what cannot be forwarded gets the answer of the RFC.
+
+A loop is looked for by `forwarding`, which knows the marks in our own Vias.
+"""
+
+from __future__ import annotations
+
+from proxy.sip.errors import HeaderError, SipError
+from proxy.sip.message import Message, Request
+from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
+from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, PROXY_REQUIRE, SPELLINGS, TO
+from proxy.sip.uri import Uri, parse_uri
+
+_MEMO_LIMIT = 4096
+_uris: dict[bytes, Uri] = {}
+
+_FATAL = {
+    OTHER_VERSION: (505, "this element speaks SIP/2.0 only", "version"),
+    BAD_CONTENT_LENGTH: (400, "Content-Length is not one number", "bad_content_length"),
+    MISSING_OCTETS: (400, "the body is shorter than Content-Length says", "body_too_short"),
+    LINE_WITHOUT_COLON: (400, "a header line has no colon", "malformed"),
+}
+
+
+def check_syntax(message: Message) -> None:
+    """The mandatory headers are there, once, and can be read (16.3 step 1). Raises SipError."""
+    names = message.names
+    for name in (FROM, TO, CALL_ID, CSEQ):
+        n = names.count(name)
+        if n != 1:
+            what = "is missing" if n == 0 else "stands there more than once"
+            raise HeaderError(f"{SPELLINGS[name].decode()} {what}")
+    if message.oddities:
+        for oddity in message.oddities:
+            if oddity in _FATAL:
+                status, text, label = _FATAL[oddity]
+                raise SipError(text, status, label)
+    message.from_  # noqa: B018  # the view raises where the header cannot be read
+    message.to  # noqa: B018
+    message.call_id  # noqa: B018
+
+
+def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -> None:
+    """All steps of 16.3 but the loop. Raises SipError with the status to answer."""
+    check_syntax(request)
+    if request.cseq[1] != request.method:
+        raise SipError("the method of CSeq is not that of the request")
+    uri = request_uri(request)
+    if uri.scheme not in (b"sip", b"sips", b"tel"):
+        raise SipError(f"the scheme {uri.scheme.decode('ascii', 'replace')} cannot be routed here", 416, "scheme")
+    if uri.headers:
+        raise SipError("the Request-URI carries header fields")
+    if MAX_FORWARDS in request.names:
+        value = request.value(MAX_FORWARDS) or b""
+        if not value.isdigit() or len(value) > 10:
+            raise SipError("Max-Forwards is not a number")
+        if int(value) == 0:
+            raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
+    if PROXY_REQUIRE in request.names:
+        wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
+        unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
+        if unknown:
+            raise ExtensionError(unknown)
+
+
+class ExtensionError(SipError):
+    """Proxy-Require names what this proxy does not support; the answer lists it (16.3 step 5)."""
+
+    status = 420
+    label = "extension"
+
+    def __init__(self, unsupported: list[bytes]) -> None:
+        super().__init__("Proxy-Require names an unknown extension")
+        self.unsupported = b", ".join(unsupported)
+
+
+def request_uri(request: Request) -> Uri:
+    """The Request-URI, parsed once for all messages that carry the same; raises UriError."""
+    view = request._request_uri
+    if view is None:
+        view = _uris.get(request.uri)
+        if view is None:
+            view = parse_uri(request.uri)
+            if len(_uris) >= _MEMO_LIMIT:
+                _uris.clear()
+            if len(request.uri) <= 512:
+                _uris[request.uri] = view
+        request._request_uri = view
+    return view
