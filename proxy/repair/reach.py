@@ -116,9 +116,9 @@ def reach_of(message: Message, flow: Flow, local_networks: Networks) -> int:
             memory.reaches[key] = reach
     if reach == LEFT and names.count(CONTACT) > 1:
         for index in message.indexes(CONTACT)[1:]:
-            reach = _judge(message.lines[index], flow, local_networks)
-            if reach != LEFT:
-                break
+            further = _judge(message.lines[index], flow, local_networks)
+            if further not in (LEFT, UNPARSABLE):
+                return further
     return reach
 
 
@@ -130,18 +130,16 @@ def _remember(networks: Networks) -> _Memory:
 
 
 def _judge(line: bytes, flow: Flow, networks: Networks) -> int:
-    """The reach of the first value of a Contact line that is not to be left."""
-    value = line_value(line)
-    if not value:
-        return UNPARSABLE
+    """The reach of the first value of a Contact line that is not to be left; UNPARSABLE if the very first is broken."""
+    reach = UNPARSABLE
     try:
-        for element in split_list(value):
+        for element in split_list(line_value(line)):
             reach = judge_contact(parse_name_addr(element), flow, networks)
             if reach != LEFT:
-                return reach
+                break
     except HeaderError:
-        return UNPARSABLE
-    return LEFT
+        pass
+    return reach
 
 
 def judge_contact(contact: NameAddr, flow: Flow, networks: Networks) -> int:

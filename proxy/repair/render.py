@@ -1,0 +1,84 @@
+"""The page of the rules, rendered from the rules themselves: docs/rules.md. It runs no rule and writes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import unified_diff
+from typing import Final
+
+from proxy.repair.pipeline import label
+from proxy.repair.rule import STAGES, Rule, Sample
+
+_INTRODUCTION: Final = """\
+# The repair rules
+
+<!-- Rendered from the rules by proxy/repair/render.py; a test compares. Change the rules, not this page. -->
+
+A rule finds one defect of a message and says which header lines to change. Every change is counted
+(`sipmend_repairs_total{rule,header,mode}`) and recorded with the line before and after, the reason and the RFC; lines
+that no rule names leave octet for octet as they came. What was changed towards the server is undone towards the client.
+
+RFC 3261 section 16.6 does not ask a proxy to change Contact: these rules do it because the operator wants it.
+
+Each rule has a mode: `off`, `report` (found, counted and recorded, but not touched) or `repair`.
+
+```yaml
+repair:
+  maxfwd-high: repair              # one rule
+  contact-missing: {host: domain}  # every rule whose name begins so, with a setting of theirs
+  contact-private: {mode: report}
+```
+
+A rule that fails is skipped for that message; when it fails ten times in a row it is turned off, and the log says so.
+Whatever a rule wants, these stay as they are: the start line, Call-ID, CSeq and the tags of From and To, Route,
+Record-Route and Path, the Via of other hops, and From, To and Date when an Identity header signs them.
+
+The rules meet a message in the order of this table. Of the rules that replace a Contact at most one fires: what it
+writes is left alone by the others. They leave alone `*`, GRUUs, other schemes than sip and sips, and the lists of 3xx
+and 485 responses. Documentation addresses are private to the rules, but stand for public ones in the samples below.
+
+| rule | default | what it does | RFC |
+|---|---|---|---|
+"""
+
+
+def rows(rules: Sequence[Rule]) -> list[tuple[str, str, str, str]]:
+    """Name, default mode, summary and RFC of each rule, in order."""
+    return [(rule.name, rule.default, rule.summary, rule.rfc) for rule in rules]
+
+
+def rules_page(rules: Sequence[Rule]) -> str:
+    """The whole page, in Markdown."""
+    table = "".join(
+        f"| [{name}](#{name}) | {default} | {_cell(summary)} | {rfc} |\n" for name, default, summary, rfc in rows(rules)
+    )
+    return _INTRODUCTION + table + "".join(_section(rule) for rule in rules)
+
+
+def _section(rule: Rule) -> str:
+    methods = ", ".join(method.decode() for method in rule.methods) or "all"
+    facts = [
+        f"- Default: `{rule.default}`",
+        f"- Defined by: {rule.rfc}",
+        f"- Met at: {', '.join(STAGES[stage] for stage in rule.stages)}",
+        f"- Methods: {methods}",
+        f"- Edits: {', '.join(label(name) for name in rule.touches)}",
+    ]
+    for setting in rule.settings:
+        words = ", ".join(f"`{choice}`" for choice in setting.choices)
+        facts.append(f"- Setting `{setting.name}` ({words}; default `{setting.choices[0]}`): {setting.summary}")
+    samples = "".join(_sample(sample) for sample in rule.samples)
+    return f"\n## {rule.name}\n\n{rule.summary}\n\n" + "\n".join(facts) + "\n" + samples
+
+
+def _sample(sample: Sample) -> str:
+    known = ", from a registered client" if sample.registered else ""
+    lines = [line.rstrip("\n") for line in unified_diff(sample.before.split("\n"), sample.after.split("\n"), n=99)]
+    body = "\n".join(lines[3:]).rstrip()
+    if not lines:
+        body = sample.before.rstrip()
+    return f"\nArrived on `{sample.sender}`{known}:\n\n```diff\n{body}\n```\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
