@@ -153,8 +153,8 @@ def banned_imports(source: Source) -> list[str]:
 
 
 def layer_of(name: str, layers: Iterable[str]) -> str | None:
-    """The most specific layer that a module belongs to."""
-    fitting = [layer for layer in layers if is_under(name, [layer])]
+    """The most specific layer that a module belongs to; the root package is a layer of its own, without its modules."""
+    fitting = [layer for layer in layers if name == layer or (layer != "proxy" and is_under(name, [layer]))]
     return max(fitting, key=len) if fitting else None
 
 
