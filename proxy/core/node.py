@@ -26,6 +26,7 @@ class Node:
     __slots__ = (
         "bindings",
         "counts",
+        "draining",
         "flows",
         "guests",
         "identity",
@@ -68,6 +69,13 @@ class Node:
         # What was said once per source: bounded, so that nobody fills the log.
         self.noted: set[tuple[str, str]] = set()
         self.tickets = 0
+        # Set while the process stops: what would begin something new is answered 503.
+        self.draining = False
+
+    def use_pipelines(self, pipeline: Pipeline, via_pipeline: Pipeline) -> None:
+        """Repair by other rules from the next message on."""
+        self.repairs = Repairs(self.settings, pipeline, self.names)
+        self.via_repairs = Repairs(self.settings, via_pipeline, self.names)
 
     @property
     def now(self) -> float:

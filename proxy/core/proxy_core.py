@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.core.health import Health
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag, refuse
@@ -45,7 +46,7 @@ from proxy.transaction.key import ServerKey, server_key
 class ProxyCore:
     """One node's core. Not reentrant: one event at a time, effects carried out in order before the next."""
 
-    __slots__ = ("_home", "_housekeeping", "_routes", "_to_client", "_to_server", "counts", "node")
+    __slots__ = ("_health", "_home", "_housekeeping", "_routes", "_to_client", "_to_server", "counts", "node")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class ProxyCore:
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
         self._housekeeping = Housekeeping(node)
+        self._health: Health | None = None
 
     def handle(self, event: Event) -> list[Effect]:
         """Take one event; returns what is to be done about it, in order."""
@@ -84,6 +86,9 @@ class ProxyCore:
             self._home.stored(event.ticket, out)
         elif isinstance(event, TargetsResolved):
             node.targets.resolve(event.addresses)
+            if self._health is None and node.settings.health_interval > 0:
+                self._health = Health(node, node.settings.health_interval, node.settings.health_timeout)
+                self._health.start(out)
         elif isinstance(event, FlowOpened):
             event.flow.heard = event.now
         self._housekeeping.arm()
@@ -144,6 +149,8 @@ class ProxyCore:
                 self._drop("ack_to_own_answer")
             elif len(node.layer.servers) >= node.settings.max_transactions:
                 raise SipError("too many transactions at once", 503, "transactions_full")
+            elif node.draining and request.to.tag is None:
+                raise SipError("shutting down", 503, "draining")
             elif flow.listener.side == CLIENT:
                 spiral = self._to_server.handle(request, key, flow, via_before, out)
                 if spiral is not None:

@@ -37,4 +37,6 @@ class CoreSettings:
     max_transactions: int = 200_000
     max_flows: int = 100_000
     max_header_lines: int = 500
+    health_interval: float = 0.0  # no probes
+    health_timeout: float = 5.0
     timers: Timers = field(default_factory=Timers)

@@ -7,21 +7,37 @@ from ipaddress import ip_address
 from proxy.core.flows import Flows
 from proxy.core.settings import CoreSettings, Network
 from proxy.effects import Effect, OpenFlow
-from proxy.flow import SERVER, UDP, Flow, Listener
+from proxy.flow import SERVER, TRANSPORTS, UDP, Flow, Listener, host_octets
 
 Address = tuple[int, str, int]  # transport, host, port
 
 
 class Target:
-    """One address of the server. `index` is its name in our Record-Routes."""
+    """One address of the server. `index` is its name in our Record-Routes; `rtt` in seconds, nan before the first."""
 
-    __slots__ = ("address", "flow", "index", "path_proven", "path_refused", "up")
+    __slots__ = (
+        "address",
+        "answered",
+        "flow",
+        "host_port",
+        "index",
+        "name",
+        "path_proven",
+        "path_refused",
+        "rtt",
+        "up",
+    )
 
     def __init__(self, index: int, address: Address) -> None:
         self.index = index
         self.address = address
         self.flow: Flow | None = None
+        transport, host, port = address
+        self.host_port = b"%b:%d" % (host_octets(host), port)
+        self.name = f"{TRANSPORTS[transport]}:{self.host_port.decode()}"
         self.up = True
+        self.answered = False
+        self.rtt = float("nan")
         self.path_proven = False
         self.path_refused = False
 

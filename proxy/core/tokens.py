@@ -26,7 +26,7 @@ BRANCH_PREFIX: Final = b"z9hG4bK5m"
 _TAIL: Final = 1 + MARK_LENGTH + MAC_LENGTH
 
 # Base64 folded onto [a-z0-9]: no symbol is likelier than 2/64, so 16 characters carry at least 80 bits.
-_FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ+/", b"abcdefghijklmnopqrstuvwxyz01")
+FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ+/", b"abcdefghijklmnopqrstuvwxyz01")
 _SAFE: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 
 
@@ -131,14 +131,14 @@ class TokenMint:
         return BRANCH_PREFIX + self._random() + loop_mark
 
     def loop_mark(self, material: bytes) -> bytes:
-        return b64encode(blake2s(material, digest_size=6, key=self._key).digest()).translate(_FOLD)
+        return b64encode(blake2s(material, digest_size=6, key=self._key).digest()).translate(FOLD)
 
     def tag(self, material: bytes) -> bytes:
         """A tag that the same request gets again, so that answering needs no state (8.2.7)."""
         return b"sm" + self._mac(self._key, b"tag\n" + material)
 
     def _mac(self, key: bytes, material: bytes) -> bytes:
-        return b64encode(blake2s(material, digest_size=12, key=key).digest()).translate(_FOLD)
+        return b64encode(blake2s(material, digest_size=12, key=key).digest()).translate(FOLD)
 
     def _fits(self, material: bytes, mac: bytes) -> bool:
         return any(compare_digest(self._mac(key, material), mac) for key in self._keys)

@@ -101,6 +101,11 @@ class StreamFramer:
             self._start = self._scanned = end
         return message
 
+    @property
+    def pending(self) -> bool:
+        """Whether a message has begun and is not complete."""
+        return len(self._buffer) > self._start
+
     def take_pings(self) -> int:
         """Return how many keep-alive pings (two CRLFs between messages) came since the last call.
 

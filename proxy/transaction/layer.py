@@ -15,9 +15,12 @@ from proxy.transaction.invite_server import Answer, InviteServer
 from proxy.transaction.key import ServerKey, client_key, invite_key
 from proxy.transaction.machine import (
     BY_CLASS,
+    CALLING,
     GOT_ACK,
+    PROCEEDING,
     REQUEST,
     TRANSPORT_ERROR,
+    TRYING,
     TU_BY_CLASS,
     ClientUser,
     Scene,
@@ -150,6 +153,10 @@ class TransactionLayer:
 
     def next_deadline(self) -> float | None:
         return self.scene.wheel.next_deadline()
+
+    def unanswered(self) -> bool:
+        """Whether a request of somebody still waits for its final response."""
+        return any(t.state in (CALLING, TRYING, PROCEEDING) for t in self.servers.values())
 
     def figures(self) -> dict[str, int]:
         """How many transactions of each kind are alive."""

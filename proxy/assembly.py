@@ -1,0 +1,129 @@
+"""From the configuration to the parts of the core: listeners, settings, the repair pipelines. Made once, at start."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+
+from plugins import ORDER
+from proxy.config.address import public_host, public_port
+from proxy.config.model import Config
+from proxy.config.units import is_wildcard
+from proxy.core.settings import CoreSettings, Network
+from proxy.counts import Counts
+from proxy.flow import CLIENT, SERVER, TCP, TRANSPORTS, UDP, Listener
+from proxy.repair.catalog import Catalog, Choice
+from proxy.repair.pipeline import Pipeline
+from proxy.sip.registry import VIA
+from proxy.transaction.timers import Timers
+
+Address = tuple[int, str, int]
+
+# Ranges in which a client and the server that are both there reach each other without us (protocol 4.7).
+_PRIVATE_RANGES = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+    )
+)
+
+
+def local_address_towards(host: str, port: int) -> str:
+    """The address of ours that the kernel would use to reach that one. Raises OSError when there is no way."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port))  # sends nothing over UDP
+        return str(probe.getsockname()[0])
+
+
+def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listener, ...]:
+    """All our sockets: those for clients as listed, then UDP and TCP towards the server. Raises OSError."""
+    listeners: list[Listener] = []
+    for item in config.listen:
+        uri = item.uri
+        host = public_host(item, config.public_address)
+        if host is None:  # a wildcard without public address: `check` has refused it
+            host = local_address_towards(*addresses[0][1:])
+        listeners.append(
+            Listener(
+                len(listeners),
+                CLIENT,
+                TRANSPORTS.index(uri.transport),
+                uri.host,
+                uri.port,
+                host,
+                public_port(item),
+                frozenset(name.lower().encode() for name in item.names),
+                tuple(str(network) for network in item.proxies),
+                item.contact,
+            )
+        )
+    bind = config.server.bind
+    own = config.server.address
+    if own is None:
+        own = local_address_towards(*addresses[0][1:]) if is_wildcard(bind.host) else bind.host
+    for transport in (UDP, TCP):
+        listeners.append(Listener(len(listeners), SERVER, transport, bind.host, bind.port, own, bind.port))
+    return tuple(listeners)
+
+
+def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Sequence[Address]) -> CoreSettings:
+    """The settings of the core."""
+    server = config.server
+    limits = config.limits
+    timers = config.timers
+    return CoreSettings(
+        domain=server.domain.lower().encode(),
+        listeners=listeners,
+        server_transport=addresses[0][0],
+        aliases=frozenset(alias.lower().encode() for alias in server.aliases),
+        networks=tuple(server.networks),
+        local_networks=shared_ranges(config, addresses),
+        path=server.path,
+        contact_user=server.contact_user,
+        options_gone=server.options_gone,
+        linger=limits.linger,
+        guest_ttl=limits.guest_ttl,
+        max_guests=limits.guests,
+        max_bindings=limits.bindings,
+        max_transactions=limits.transactions,
+        max_flows=limits.flows,
+        max_header_lines=limits.max_header_lines,
+        health_interval=server.health.interval,
+        health_timeout=server.health.timeout,
+        timers=Timers(timers.t1, timers.t2, timers.t4, timers.c),
+    )
+
+
+def shared_ranges(config: Config, addresses: Sequence[Address]) -> tuple[Network, ...]:
+    """`networks.local`, and the private ranges that the server itself is in."""
+    ranges: list[Network] = list(config.networks.local)
+    for _, host, _ in addresses:
+        address = ip_address(host.partition("%")[0])
+        ranges += [network for network in _PRIVATE_RANGES if address in network and network not in ranges]
+    return tuple(ranges)
+
+
+def make_pipelines(config: Config, counts: Counts, local_networks: tuple[Network, ...]) -> tuple[Pipeline, Pipeline]:
+    """The pipeline of the core, and the one that mends a Via before it can be matched. Raises CatalogError."""
+    rules, modes = Catalog(ORDER).choose(rule_choices(config))
+    main = [rule for rule in rules if VIA not in rule.touches]
+    via = [rule for rule in rules if VIA in rule.touches]
+    return Pipeline(main, modes, counts, local_networks), Pipeline(via, modes, counts, local_networks)
+
+
+def rule_choices(config: Config) -> dict[str, Choice]:
+    """What the file says about rules, as the catalogue takes it."""
+    choices: dict[str, Choice] = {}
+    for name, setting in config.repair.items():
+        mode = {} if setting.mode is None else {"mode": setting.mode}
+        choices[name] = {**mode, **setting.settings}
+    return choices

@@ -1,0 +1,104 @@
+"""Watches the targets: an OPTIONS now and then; who answers is up (RFC 3261 section 11, design 6)."""
+
+from __future__ import annotations
+
+from proxy.core.node import Node
+from proxy.core.targets import Target
+from proxy.effects import Effect, Note
+from proxy.sip.message import Request, Response
+from proxy.sip.registry import CALL_ID, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, OPTIONS, START, TO, VIA
+from proxy.transaction.timers import NEVER
+
+_NAMES = [START, VIA, MAX_FORWARDS, FROM, TO, CALL_ID, CSEQ, CONTENT_LENGTH]
+_SERVICE_UNAVAILABLE = 503
+
+
+class Probe:
+    """One OPTIONS under way (`transaction.machine.ClientUser`)."""
+
+    __slots__ = ("_health", "_sent", "_target")
+
+    def __init__(self, health: Health, target: Target, sent: float) -> None:
+        self._health = health
+        self._target = target
+        self._sent = sent
+
+    def on_response(self, branch: object, response: Response, out: list[Effect]) -> None:
+        if response.status >= 200:
+            self._health.heard(self._target, self._sent, response.status, out)
+
+    def on_timeout(self, branch: object, out: list[Effect]) -> None:
+        """The health has long noticed."""
+
+    def on_transport_error(self, branch: object, out: list[Effect]) -> None:
+        self._health.lost(self._target, "no connection", out)
+
+    def on_timer_c(self, branch: object, out: list[Effect]) -> None:
+        """OPTIONS has none."""
+
+
+class Health:
+    """Probes every target each `interval` seconds; one that gave no answer within `timeout` seconds is down."""
+
+    __slots__ = ("_checking", "_interval", "_node", "_timeout", "queued")
+
+    def __init__(self, node: Node, interval: float, timeout: float) -> None:
+        self._node = node
+        self._interval = interval
+        self._timeout = min(timeout, interval)
+        self._checking = False
+        self.queued = NEVER
+
+    def start(self, out: list[Effect]) -> None:
+        """Begin with the first round now, and go on by the wheel."""
+        scene = self._node.layer.scene
+        scene.wheel.push(self, self.run_due(scene.now, out))
+
+    def run_due(self, now: float, out: list[Effect]) -> float:
+        """Probe, or look who was silent; the two take turns (`transaction.timers.Timed`)."""
+        self._checking = not self._checking
+        for target in self._node.targets.all:
+            if self._checking:
+                target.answered = False
+                self._probe(target, now, out)
+            elif not target.answered:
+                self.lost(target, "it does not answer OPTIONS", out)
+        return now + (self._timeout if self._checking else max(self._interval - self._timeout, 0.05))
+
+    def heard(self, target: Target, sent: float, status: int, out: list[Effect]) -> None:
+        """A target answered: any status but 503 shows that it works (21.5.4)."""
+        target.answered = True
+        target.rtt = self._node.now - sent
+        if status == _SERVICE_UNAVAILABLE:
+            self.lost(target, "it answers 503", out)
+        elif not target.up:
+            target.up = True
+            out.append(Note("info", "the server at {target} answers again", {"target": target.name}))
+
+    def lost(self, target: Target, reason: str, out: list[Effect]) -> None:
+        """A target is taken for dead until it answers again."""
+        if target.up:
+            target.up = False
+            out.append(Note("warn", "the server at {target} is down: {reason}", {"target": target.name, "reason": reason}))
+
+    def _probe(self, target: Target, now: float, out: list[Effect]) -> None:
+        node = self._node
+        flow = node.targets.flow_to(target, out)
+        if flow is None:
+            return
+        branch = node.mint.branch(b"")
+        token = node.mint.branch(b"")[len(b"z9hG4bK") :]
+        own = b"sip:" + flow.listener.sent_by
+        uri = b"sip:%b;transport=%b" % (target.host_port, flow.listener.uri_transport)
+        lines = [
+            b"OPTIONS %b SIP/2.0" % uri,
+            flow.listener.via + branch,
+            b"Max-Forwards: 70",
+            b"From: <%b>;tag=%b" % (own, token),
+            b"To: <%b>" % uri,
+            b"Call-ID: %b" % token,
+            b"CSeq: 1 OPTIONS",
+            b"Content-Length: 0",
+        ]
+        request = Request(lines, _NAMES[:], b"", None, OPTIONS, uri)
+        node.layer.open_client(request, branch, flow, Probe(self, target, now), out)

@@ -1,0 +1,285 @@
+"""The composition root: configuration and reactor to a running proxy, and its orderly end. No protocol logic."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from time import monotonic
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import deferLater
+
+from proxy.admin import make_site
+from proxy.assembly import Address, make_listeners, make_pipelines, make_settings
+from proxy.config.address import targets_of
+from proxy.config.keyfile import KeyFileError, load_or_create_key
+from proxy.config.model import Config
+from proxy.config.uris import ServerUri
+from proxy.core.locate import Unlocatable
+from proxy.core.proxy_core import ProxyCore
+from proxy.counts import Counts
+from proxy.driver import Driver
+from proxy.effects import Note
+from proxy.events import TargetsResolved
+from proxy.flow import TCP, TRANSPORTS, UDP, Listener
+from proxy.gauges import CoreGauges
+from proxy.inspector import Inspector
+from proxy.logs import OperatorLog, start_logging
+from proxy.metrics import Collector, install
+from proxy.randomness import RandomPool
+from proxy.resolver import Resolver
+from proxy.store.memory import MemoryStore
+from proxy.transport.contract import StreamLimits, Transport
+from proxy.transport.stream import StreamPort
+from proxy.transport.udp import UdpPort
+
+SUPPORTED = frozenset((UDP, TCP))
+# How long a stop waits for calls that are being set up, and how often it looks (seconds).
+DRAIN_LIMIT = 10.0
+DRAIN_STEP = 0.1
+# Few objects are made per message and none in cycles: collect seldom, and never look at what start-up made.
+GC_THRESHOLDS = (10_000, 20, 100)
+
+
+class StartError(Exception):
+    """The proxy cannot start; the text is one line for the administrator."""
+
+
+class Service:
+    """One proxy. `echo` takes the lines that `sipmend run` prints."""
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        echo: Callable[[str], None],
+        operator_log: OperatorLog | None = None,
+    ) -> None:
+        """Without `operator_log`, logging is begun as the configuration says: once per process."""
+        self._config = config
+        self._reactor = reactor
+        self._log = operator_log or _begin_log(config, reactor)
+        self._echo = echo
+        self._resolver = Resolver(reactor)
+        self._store = MemoryStore()
+        self._transports: list[Transport] = []
+        self._driver: Driver | None = None
+        self._core: ProxyCore | None = None
+        self._gauges: CoreGauges | None = None
+        self._admin: Any = None
+        self._look_again: Any = None
+        self._draining = False
+        self._resolved: tuple[Address, ...] = ()
+        self.inspector = Inspector()
+
+    # -- start
+
+    def start(self) -> Deferred[None]:
+        """Bind every socket, print a line per listener and `ready`. Fails with StartError."""
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        try:
+            keys = load_or_create_key(self._config.token_key)
+        except KeyFileError as error:
+            raise StartError(str(error)) from error
+        self._resolver.start()
+        try:
+            addresses = await self._locate()
+            try:
+                listeners = make_listeners(self._config, addresses)
+            except OSError as error:
+                host, port = addresses[0][1:]
+                raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
+            self._build(listeners, addresses, keys)
+            self._bind(listeners)
+        except StartError:
+            self._close()
+            raise
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        self._echo("ready")
+
+    async def _locate(self) -> tuple[Address, ...]:
+        """The addresses of all targets, in order. Raises StartError for a target without any."""
+        found: list[Address] = []
+        ttl = 3600.0
+        for target in targets_of(self._config.server):
+            uri: ServerUri = target.uri
+            try:
+                location = await self._resolver.locate(
+                    uri.host, uri.port or 0, uri.transport, uri.scheme == "sips", SUPPORTED, self._families()
+                )
+            except Unlocatable as error:
+                raise StartError(f"server: {uri} cannot be resolved: {error.reason}") from error
+            found += location.addresses
+            ttl = min(ttl, location.ttl)
+        self._resolved = tuple(found)
+        self._look_again = self._reactor.callLater(max(ttl, 5.0), self._relocate)
+        return self._resolved
+
+    def _families(self) -> tuple[str, ...]:
+        """Only addresses that the server-side socket can reach."""
+        host = self._config.server.bind.host
+        return ("AAAA", "A") if host == "::" else ("AAAA",) if ":" in host else ("A",)
+
+    def _relocate(self) -> None:
+        """Look the server up again when its records have run out; what was known stays if that fails."""
+        self._look_again = None
+        before = self._resolved
+
+        def found(addresses: tuple[Address, ...]) -> None:
+            if addresses != before and self._driver is not None:
+                self._driver.deliver(TargetsResolved(addresses, monotonic()))
+
+        def failed(failure: Any) -> None:
+            self._resolved = before
+            self._log.write_note(Note("warn", "{reason}; the known addresses stay", {"reason": failure.getErrorMessage()}))
+            self._look_again = self._reactor.callLater(10.0, self._relocate)
+
+        Deferred.fromCoroutine(self._locate()).addCallbacks(found, failed)
+
+    def _build(self, listeners: tuple[Listener, ...], addresses: Sequence[Address], keys: tuple[bytes, ...]) -> None:
+        config = self._config
+        counts = Counts(len(listeners))
+        settings = make_settings(config, listeners, addresses)
+        pipelines = make_pipelines(config, counts, settings.local_networks)
+        core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
+        driver = Driver(core, counts, self._reactor, monotonic, self._store, self._log, self.inspector)
+        self._driver = driver
+        limits = config.limits
+        stream_limits = StreamLimits(
+            limits.max_head,
+            limits.max_message,
+            limits.max_header_lines,
+            limits.write_buffer,
+            limits.idle_stream,
+            connections=limits.flows,
+        )
+        flows = core.node.flows
+        for listener in listeners:
+            if listener.transport == UDP:
+                self._transports.append(UdpPort(listener, self._reactor, flows, driver.deliver, monotonic))
+            else:
+                self._transports.append(
+                    StreamPort(listener, self._reactor, flows, driver.deliver, monotonic, stream_limits, counts)
+                )
+        driver.attach(self._transports)
+        self._gauges = CoreGauges(core)
+        registry = CollectorRegistry()
+        install(registry, Collector(counts, listeners, self._gauges, self._resolver.results, version("sipmend")))
+        self._site: Any = make_site(registry, self.readiness, self._reactor)
+
+    def _bind(self, listeners: tuple[Listener, ...]) -> None:
+        for transport, listener in zip(self._transports, listeners, strict=True):
+            try:
+                transport.listen()
+            except CannotListenError as error:
+                raise StartError(f"{listener} cannot be bound: {_reason(error)}") from error
+        admin = self._config.admin.listen
+        if admin is not None:
+            try:
+                self._admin = self._reactor.listenTCP(admin.port, self._site, interface=admin.host)
+            except CannotListenError as error:
+                raise StartError(f"admin {admin} cannot be bound: {_reason(error)}") from error
+        if self._driver is not None:
+            self._driver.deliver(TargetsResolved(self._resolved, monotonic()))
+        for listener in listeners:
+            side = "clients" if listener.side == 0 else "server"
+            name = f"{listener.public_host.decode()}:{listener.public_port}"
+            self._echo(f"listening on {listener} for {side}, known as {name}")
+        if admin is not None:
+            self._echo(f"listening on http://{admin} for metrics and health")
+
+    # -- while it runs
+
+    def readiness(self) -> str | None:
+        """None if calls can be taken, else the reason why not."""
+        if self._draining:
+            return "shutting down"
+        core = self._core
+        if core is None:
+            return "starting"
+        if not any(target.up for target in core.node.targets.all):
+            return "no server answers"
+        return None
+
+    def reload(self, config: Config) -> None:
+        """Take over what can change while calls run: repair modes and settings, the log level.
+
+        Raises CatalogError for unknown rules. What needs other sockets is named in the log and waits for a restart.
+        """
+        core = self._core
+        if core is None or self._gauges is None:
+            return
+        pipelines = make_pipelines(config, core.counts, core.node.settings.local_networks)
+        core.node.use_pipelines(*pipelines)
+        self._log.set_level(config.log.level)
+        changed = [
+            name
+            for name in ("server", "listen", "public_address", "limits", "timers", "store", "admin", "networks")
+            if getattr(config, name) != getattr(self._config, name)
+        ]
+        self._gauges.generation += 1
+        if changed:
+            text = "reloaded; the changes under {keys} take effect after a restart"
+            self._log.write_note(Note("warn", text, {"keys": ", ".join(changed)}))
+        else:
+            self._log.write_note(Note("info", "reloaded", {}))
+        self._config = config
+
+    # -- end
+
+    def stop(self) -> Deferred[None]:
+        """Take no new calls, wait for those being set up (at most ten seconds), close every socket."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._draining = True
+        core = self._core
+        if core is not None:
+            core.node.draining = True
+            deadline = monotonic() + DRAIN_LIMIT
+            while core.node.layer.unanswered() and monotonic() < deadline:
+                await deferLater(self._reactor, DRAIN_STEP)
+        self._close()
+        # Closing connections need a turn of the reactor to say goodbye.
+        await deferLater(self._reactor, DRAIN_STEP)
+
+    def _close(self) -> None:
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
+        if self._driver is not None:
+            self._driver.stop()
+        for transport in self._transports:
+            transport.stop()
+        if self._admin is not None:
+            self._admin.stopListening()
+            self._admin = None
+        self._resolver.stop()
+        self._store.stop()
+
+
+def _begin_log(config: Config, reactor: Any) -> OperatorLog:
+    """Log to the file of the configuration, else to standard error (for journald in its own form)."""
+    file = config.log.file
+    try:
+        stream = sys.stderr if file is None else file.open("a", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"log.file {file} cannot be written: {error.strerror}") from error
+    journal = file is None and "JOURNAL_STREAM" in os.environ
+    return start_logging(config.log.level, config.log.format, stream, reactor.callLater, journal=journal)
+
+
+def _reason(error: CannotListenError) -> str:
+    """Why a socket could not be bound, without the code of Python around it."""
+    cause = error.socketError
+    return getattr(cause, "strerror", None) or str(cause)

@@ -1,0 +1,69 @@
+"""What a transport offers the driver, and what it needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from proxy.events import Event
+from proxy.flow import Flow, Listener
+
+Deliver = Callable[[Event], None]
+
+
+class FlowMaker(Protocol):
+    """Makes flows (`core.flows.Flows`)."""
+
+    def udp(self, listener: Listener, host: str, port: int) -> Flow:
+        """The UDP flow between that socket and that remote address."""
+
+    def stream(self, listener: Listener, host: str, port: int, outgoing: bool) -> Flow:
+        """A flow for a new connection."""
+
+
+class Transport(Protocol):
+    """One listening socket and what came of it."""
+
+    listener: Listener
+
+    def listen(self) -> None:
+        """Bind the socket; raises twisted.internet.error.CannotListenError."""
+
+    def connect(self, flow: Flow) -> None:
+        """Begin to connect a stream flow; sends on it wait."""
+
+    def send(self, flow: Flow, octets: bytes) -> None:
+        """Send one message; a failure comes back as an event."""
+
+    def close_flow(self, flow: Flow, reason: str) -> None:
+        """Close a stream once what was sent has left."""
+
+    def stop(self) -> None:
+        """Close the socket and every connection."""
+
+
+class StreamLimits:
+    """Bounds on one stream: bytes of a head, of a body, header lines, bytes waiting to be written; seconds.
+
+    `idle` is how long a connection may be silent, `first_message` how long it may take to complete a message.
+    """
+
+    __slots__ = ("connections", "first_message", "idle", "max_body", "max_head", "max_lines", "write_buffer")
+
+    def __init__(
+        self,
+        max_head: int = 32768,
+        max_body: int = 65535,
+        max_lines: int = 500,
+        write_buffer: int = 262144,
+        idle: float = 600.0,
+        first_message: float = 30.0,
+        connections: int = 100_000,
+    ) -> None:
+        self.max_head = max_head
+        self.max_body = max_body
+        self.max_lines = max_lines
+        self.write_buffer = write_buffer
+        self.idle = idle
+        self.first_message = first_message
+        self.connections = connections
