@@ -22,7 +22,7 @@ from proxy.sip.registry import CONTACT
 
 def _bracketed(contact: NameAddr) -> bytes:
     """The element with brackets around URI and URI parameters; as it is if nothing is wrong with it."""
-    if contact.bracketed or not contact.params:
+    if contact.bracketed or not contact.params or contact.addr == b"*":
         return contact.raw
     inside, outside = misplaced(contact)
     return b"<" + contact.addr + inside + b">" + outside if inside else contact.raw
@@ -77,21 +77,19 @@ Content-Length: 0
         if (b";" not in line or (b"<" in line and b"," not in line)) and names.count(CONTACT) == 1:
             return None
         for index in message.indexes(CONTACT):
-            for contact in contacts_at(message, index):
-                if not contact.bracketed and misplaced(contact)[0]:
-                    return Finding(
-                        "Contact has URI parameters but no angle brackets, so they read as parameters of the header",
-                        index,
-                    )
+            if any(_bracketed(contact) != contact.raw for contact in contacts_at(message, index)):
+                return Finding(
+                    "Contact has URI parameters but no angle brackets, so they read as parameters of the header", index
+                )
         return None
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
         edits: list[Edit] = []
         for index in message.indexes(CONTACT):
             line = message.lines[index]
-            contacts = contacts_at(message, index)
-            if any(not contact.bracketed and misplaced(contact)[0] for contact in contacts):
-                edits.append(Replace(index, splice(line, [(c.raw, _bracketed(c)) for c in contacts])))
+            changes = [(contact.raw, _bracketed(contact)) for contact in contacts_at(message, index)]
+            if any(old != new for old, new in changes):
+                edits.append(Replace(index, splice(line, changes)))
         return edits
 
 

@@ -21,10 +21,9 @@ BRANCH_PREFIX: Final = b"z9hG4bKsm"
 
 
 def _branch(message: Message) -> bytes:
-    number, _, method = (message.value(CSEQ) or b"").partition(b" ")
-    method = method.strip()
-    if method in (ACK, CANCEL):
-        method = INVITE
+    words = [*(message.value(CSEQ) or b"").split(), b"", b""]
+    number = words[0]
+    method = INVITE if words[1] in (ACK, CANCEL) else words[1]
     text = b"\n".join((message.value(CALL_ID) or b"", number.lstrip(b"0"), method))
     return BRANCH_PREFIX + blake2s(text, digest_size=10).hexdigest().encode()
 

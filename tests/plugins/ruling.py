@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import plugins
-from proxy.core.counts import Counts
+from proxy.counts import Counts
 from proxy.effects import Effect, Record
 from proxy.flow import Flow
 from proxy.repair.catalog import Catalog
@@ -71,18 +71,20 @@ def put(text: str, sender: str = UDP, registered: bool = False, stage: int | Non
     return Run(sample_message(text), sample_flow(sender), registered=registered, stage=stage, **more)  # type: ignore[arg-type]
 
 
-def request(method: str, *headers: str, uri: str = "sip:bob@example.com", via: str | None = "198.51.100.7:5060") -> str:
-    """A request that is right but for the headers given: those take the place of the usual ones of their name."""
+def request(
+    method: str, *headers: str, uri: str = "sip:bob@example.com", without: tuple[str, ...] = ()
+) -> str:
+    """A request that is right but for the headers given, which take the place of the usual ones of their name."""
     usual = {
-        "Via": f"Via: SIP/2.0/UDP {via};branch=z9hG4bKa",
+        "Via": "Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa",
         "Max-Forwards": "Max-Forwards: 70",
         "From": "From: <sip:alice@example.com>;tag=1",
         "To": "To: <sip:alice@example.com>" if method == "REGISTER" else "To: <sip:bob@example.com>",
         "Call-ID": "Call-ID: c1",
         "CSeq": f"CSeq: 1 {method}",
     }
-    if via is None:
-        del usual["Via"]
+    for name in without:
+        del usual[name]
     return _message(f"{method} {uri} SIP/2.0", usual, headers)
 
 
@@ -99,6 +101,10 @@ def response(status: int, method: str, *headers: str) -> str:
 
 
 def _message(start: str, usual: dict[str, str], headers: tuple[str, ...]) -> str:
-    given = {header.partition(":")[0] for header in headers}
-    lines = [line for name, line in usual.items() if name not in given]
-    return "\n".join((start, *lines, *headers, "Content-Length: 0", "", ""))
+    lines: list[str] = []
+    rest = list(headers)
+    for name, line in usual.items():
+        own = [header for header in rest if header.partition(":")[0] == name]
+        lines += own or [line]
+        rest = [header for header in rest if header not in own]
+    return "\n".join((start, *lines, *rest, "Content-Length: 0", "", ""))

@@ -1,0 +1,164 @@
+"""What no rule may do, whoever wrote it."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.repair.guard import GuardError, check
+from proxy.repair.rule import Insert, Remove, Replace, Rule
+from proxy.repair.sample import sample_message
+
+TEXT = """\
+INVITE sip:bob@example.com SIP/2.0
+Via: SIP/2.0/UDP a;branch=z9hG4bK1, SIP/2.0/UDP b;branch=z9hG4bK2
+Via: SIP/2.0/UDP c;branch=z9hG4bK3
+From: <sip:alice@example.com>;tag=1
+t: <sip:bob@example.com>
+Call-ID: c1
+CSeq: 1 INVITE
+Contact: <sip:alice@198.51.100.7:5060>
+Route: <sip:edge;lr>
+Date: Sat, 13 Nov 2010 23:29:00 GMT
+Content-Length: 5
+
+hello"""
+VIA, VIA2, FROM, TO, CALL_ID, CSEQ, CONTACT, ROUTE, DATE, LENGTH, END = range(1, 12)
+
+
+class Everything(Rule):
+    """A rule that claims every header."""
+
+    name = "everything"
+    touches = (
+        b"", b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"route", b"record-route", b"path", b"date",
+        b"content-length", b"x-mine",
+    )  # fmt: skip
+
+
+class ContactOnly(Rule):
+    name = "contact-only"
+    touches = (b"contact",)
+
+
+def refused(match, *edits, rule=None, text=TEXT):
+    message = sample_message(text)
+    before = message.octets()
+    with pytest.raises(GuardError, match=match):
+        check(edits, rule or Everything(), message)
+    assert message.octets() == before
+
+
+def allowed(*edits, text=TEXT):
+    check(edits, Everything(), sample_message(text))
+
+
+def test_ordinary_edits_pass():
+    allowed(
+        Replace(CONTACT, b"m : <sip:a@b>"),
+        Insert(CONTACT, b"contact", b"CONTACT: <sip:a@b>"),
+        Insert(END, b"x-mine", b"X-Mine: 1"),
+        Insert(1, b"x-mine", b"x-MINE:"),
+    )
+    allowed(Remove(CONTACT))
+    allowed()
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\0", b"\r\n Folded: x"])
+def test_line_ends(end):
+    refused("line end or NUL", Replace(CONTACT, b"Contact: <sip:a@b>" + end))
+    refused("line end or NUL", Insert(CONTACT, b"contact", b"Contact: <sip:a@b>" + end))
+
+
+@pytest.mark.parametrize("line", [-1, 0, END, 99])
+def test_lines_that_are_not_there_and_the_start_line(line):
+    refused("there is no header line", Replace(line, b"Contact: x"))
+    refused("there is no header line", Remove(line))
+
+
+@pytest.mark.parametrize("line", [-1, 0, END + 1])
+def test_insertion_in_front_of_the_start_line_or_behind_the_end(line):
+    refused("there is no header line", Insert(line, b"contact", b"Contact: x"))
+
+
+def test_headers_that_the_rule_does_not_name():
+    refused("not among the headers", Replace(VIA, b"Via: x"), rule=ContactOnly())
+    refused("not among the headers", Insert(1, b"x-mine", b"X-Mine: 1"), rule=ContactOnly())
+
+
+@pytest.mark.parametrize("text", [b"Contact <sip:a@b>", b"Via: x", b": x", b"", b"Contacts: x", b"X Contact: y"])
+def test_text_that_is_not_of_the_header(text):
+    refused("does not begin with contact", Replace(CONTACT, text))
+    refused("does not begin with contact", Insert(CONTACT, b"contact", text))
+
+
+def test_one_line_twice():
+    refused("twice", Replace(CONTACT, b"Contact: <sip:a@b>"), Remove(CONTACT))
+
+
+@pytest.mark.parametrize("name", [b"route", b"record-route", b"path", b"call-id", b"cseq"])
+def test_what_the_proxy_writes_and_what_identifies_dialogs(name):
+    refused("the proxy or the dialog depends on it", Insert(1, name, name + b": x"))
+    for line in (CALL_ID, CSEQ, ROUTE):
+        refused("the proxy or the dialog depends on it", Remove(line))
+
+
+class TestVia:
+    def test_topmost_value_may_change(self):
+        allowed(Replace(VIA, b"v: SIP/2.0/UDP z;branch=z9hG4bK9, SIP/2.0/UDP b;branch=z9hG4bK2"))
+        allowed(Insert(VIA, b"via", b"Via: SIP/2.0/UDP z"))
+        allowed(Insert(4, b"via", b"Via: SIP/2.0/UDP z"), text="BYE sip:b SIP/2.0\nTo: a\nFrom: b\nCSeq: 1 BYE\n\n")
+
+    def test_those_of_other_hops_may_not(self):
+        refused("other hops", Replace(VIA, b"Via: SIP/2.0/UDP a;branch=z9hG4bK1"))
+        refused("other hops", Remove(VIA))
+        refused("topmost", Replace(VIA2, b"Via: SIP/2.0/UDP c"))
+        refused("topmost", Remove(VIA2))
+        refused("topmost", Insert(VIA2, b"via", b"Via: SIP/2.0/UDP c"))
+
+
+class TestSignedHeaders:
+    SIGNED = TEXT.replace("Content-Length", "Identity: abc\nContent-Length")
+
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            Replace(FROM, b'From: "Alice" <sip:alice@example.com>;tag=1'),
+            Replace(TO, b"To: <sip:bob@other.example>"),
+            Remove(DATE),
+        ],
+    )
+    def test_stay_when_identity_signs_them(self, edit):
+        """RFC 8224 section 4."""
+        allowed(edit)
+        refused("Identity header signs it", edit, text=self.SIGNED)
+        refused("Identity header signs it", edit, text=self.SIGNED.replace("Identity", "y"))
+
+
+class TestTags:
+    @pytest.mark.parametrize("text", [b"From: <sip:alice@example.com>", b"From: <sip:alice@example.com>;tag=2"])
+    def test_of_from_stays(self, text):
+        refused("may not change the tag of from", Replace(FROM, text))
+
+    def test_of_from_may_be_added(self):
+        text = TEXT.replace(";tag=1", "")
+        allowed(Replace(FROM, b"From: <sip:alice@example.com>;tag=2"), text=text)
+
+    def test_of_to_may_not_be_added(self):
+        refused("may not change the tag of to", Replace(TO, b"To: <sip:bob@example.com>;tag=2"))
+
+    def test_broken_address_may_be_mended_but_not_written(self):
+        allowed(Replace(FROM, b"From: <sip:alice@x>;tag=1"), text=TEXT.replace("<sip:alice@example.com>", "<sip:alice"))
+        refused("cannot be parsed", Replace(FROM, b"From: <sip:alice"))
+
+    def test_headers_may_neither_go_nor_double(self):
+        refused("neither remove nor double", Remove(FROM))
+        refused("neither remove nor double", Insert(1, b"to", b"To: <sip:x>"))
+
+    def test_a_missing_one_may_be_inserted(self):
+        allowed(Insert(1, b"to", b"To: <sip:x>"), text="BYE sip:b SIP/2.0\nVia: SIP/2.0/UDP a\n\n")
+
+
+def test_content_length_is_that_of_the_body():
+    allowed(Replace(LENGTH, b"l: 5"))
+    for text in (b"Content-Length: 4", b"Content-Length: ", b"Content-Length: 05"):
+        refused("not the length of the body", Replace(LENGTH, text))
