@@ -135,17 +135,18 @@ class Agent:
             raise ValueError("a response cannot be asked")
         asked = Asked(request, way, provisional)
         key = request.via.branch, request.method
-        try:
-            self._send(octets, way)
-        except UnreachableError as problem:
-            self._watch("sent", request, way, False)
-            asked.final.errback(NoAnswerError(str(problem)))
-            return asked
         self._asked[key] = asked
         cap = 64 * self._t1 if request.method == INVITE else T2
         again = None if way.reliable else (lambda: self._send(octets, way, again=True))
         lasts = 64 * self._t1 if patience is None else patience
         asked.repetition = Repetition(self._clock, self._t1, cap, lasts, again, lambda: self._give_up(key, lasts))
+        try:
+            self._send(octets, way)
+        except UnreachableError as problem:
+            self._watch("sent", request, way, False)
+            del self._asked[key]
+            asked.repetition.stop()
+            asked.final.errback(NoAnswerError(str(problem)))
         return asked
 
     def acknowledge(self, asked: Asked, octets: bytes, way: Way) -> None:
@@ -203,9 +204,14 @@ class Agent:
         response = parse_message(octets)
         answered.response = octets
         answered.way = home = _home(request, way)
+        if request.method == INVITE and isinstance(response, Response) and response.status >= 200:
+            self._await_ack(request, octets, home, home.reliable and response.status >= 300, expired)
+            self._remember(_key(request), answered)
         self._send(octets, home)
-        if request.method != INVITE or not isinstance(response, Response) or response.status < 200:
-            return
+
+    def _await_ack(
+        self, request: Request, octets: bytes, home: Way, once: bool, expired: Callable[[], object] | None
+    ) -> None:
         place = request.call_id, request.cseq[0]
 
         def give_up() -> None:
@@ -213,17 +219,16 @@ class Agent:
             if expired is not None:
                 expired()
 
-        if answered.repetition is not None:
-            answered.repetition.stop()
         self._unconfirmed[place] = waiting = Answered()
-        again = None if home.reliable and response.status >= 300 else (lambda: self._send(octets, home, again=True))
+        again = None if once else (lambda: self._send(octets, home, again=True))
         waiting.repetition = Repetition(self._clock, self._t1, T2, 64 * self._t1, again, give_up)
-        self._remember(_key(request), answered)
 
     def _remember(self, key: Key, answered: Answered) -> None:
         def forget() -> None:
             self._answered.pop(key, None)
 
+        if answered.repetition is not None:
+            answered.repetition.stop()
         answered.repetition = Repetition(self._clock, self._t1, T2, 64 * self._t1, None, forget)
 
     def _take_request(self, request: Request, way: Way) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from proxy.demo.wire import Message, Way
+from proxy.effects import Record
 from proxy.sip.errors import SipError
 from proxy.sip.message import Request, line_value
 from proxy.sip.registry import (
     AUTHORIZATION,
-    CONTACT,
     CONTENT_LENGTH,
     MAX_FORWARDS,
+    OPTIONS,
     PATH,
     RECORD_ROUTE,
     ROUTE,
@@ -25,6 +26,7 @@ from proxy.sip.registry import (
 
 # What every proxy changes (RFC 3261 section 16.6), and what it adds to be found again: shown nowhere.
 _HOP_BY_HOP = frozenset((VIA, RECORD_ROUTE, ROUTE, PATH, MAX_FORWARDS, SUPPORTED, CONTENT_LENGTH))
+_VIA_REASON = "the answer goes to where the request came from, not to the port in the Via (RFC 3261 section 18.2.1)"
 _MARGIN = 4
 
 
@@ -47,14 +49,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Change:
-    """A line that left the proxy otherwise than it came, with the rule that did it."""
+    """A line that left the proxy otherwise than it came."""
 
     header: str
     before: bytes | None
     after: bytes | None
-    rule: str = ""
-    reason: str = ""
-    rfc: str = ""
 
 
 class Recorder:
@@ -71,10 +70,11 @@ class Recorder:
 
     def _keep(self, seen: Seen) -> None:
         try:
-            _ = seen.identity
+            method = seen.identity[1][1]
         except SipError:
             return  # nothing that the two sent each other
-        self.seen.append(seen)
+        if method != OPTIONS:  # with which sipmend asks whether the server is there
+            self.seen.append(seen)
 
 
 def counterpart(seen: Seen, all_seen: Sequence[Seen]) -> Seen | None:
@@ -104,6 +104,15 @@ def changes(before: Message, after: Message) -> list[Change]:
                 spelled = (one or other or b"").partition(b":")[0].strip().decode(errors="replace")
                 found.append(Change(spelled, one, other))
     return found
+
+
+def stamped_via(before: Message, after: Message) -> Change | None:
+    """What became of the Via of a client that did not ask for rport, and so named where it cannot be answered."""
+    if not isinstance(before, Request) or before.via.rport is not None:
+        return None
+    own = before.lines[before.index(VIA)]
+    line = after.lines[after.indexes(VIA)[-1]]
+    return Change("Via", own, line) if line_value(line) != line_value(own) else None
 
 
 def label(message: Message) -> str:
@@ -149,15 +158,16 @@ class Ladder:
         return line
 
 
-def change_lines(change: Change) -> Iterator[Text]:
+def change_lines(change: Change, record: Record | None) -> Iterator[Text]:
     """A change as the lines before and after it, and the sentence that gives the reason."""
     indent = " " * (_MARGIN + 4)
-    before = change.before.decode(errors="replace") if change.before is not None else f"(no {change.header})"
-    yield Text(f"{indent}- {before}", style="red")
-    after = change.after.decode(errors="replace") if change.after is not None else f"(no {change.header})"
-    yield Text(f"{indent}+ {after}", style="green")
-    if change.reason:
-        yield Text(f"{indent}  {change.rule}: {change.reason} ({change.rfc})", style="italic")
+    for sign, line, style in (("-", change.before, "red"), ("+", change.after, "green")):
+        text = line.decode(errors="replace") if line is not None else f"(no {change.header})"
+        yield Text(f"{indent}{sign} {text}", style=style)
+    if record is not None:
+        yield Text(f"{indent}  {record.rule}: {record.reason} ({record.rfc})", style="italic")
+    elif change.header == "Via":
+        yield Text(f"{indent}  {_VIA_REASON}", style="italic")
 
 
 def draw_direct(seen: Sequence[Seen], ladder: Ladder) -> Iterator[Text]:
@@ -169,48 +179,46 @@ def draw_direct(seen: Sequence[Seen], ladder: Ladder) -> Iterator[Text]:
             yield ladder.row(label(entry.message), entry.end == "client", 0, lost)
 
 
-def draw_through(seen: Sequence[Seen], ladder: Ladder, explained: Sequence[Change]) -> Iterator[Text]:
+def draw_through(seen: Sequence[Seen], ladder: Ladder, records: Sequence[Record]) -> Iterator[Text]:
     """The ladder with the proxy between them; each kind of change is shown once, where it first happens.
 
-    `explained` are changes that the rules gave reasons for; one of them with the same lines or, for what is not known
-    beforehand, the same header lends its reason.
+    `records` are what the proxy said about its repairs.
     """
     yield ladder.heading()
-    shown: set[tuple[bytes, str, str]] = set()
+    shown: set[tuple[object, ...]] = set()
     for entry in seen:
         if entry.repeated:
             continue
-        outgoing = entry.direction == "sent"
-        rightward = (entry.end == "client") == outgoing
+        received = entry.direction == "received"
+        rightward = (entry.end == "client") != received
         yield ladder.row(label(entry.message), rightward, 0 if entry.end == "client" else 1)
-        origin = None if outgoing else counterpart(entry, seen)
-        if origin is None:
-            continue
-        for change in changes(origin.message, entry.message):
-            kind = entry.message.cseq[1], change.header, entry.end
+        origin = counterpart(entry, seen) if received else None
+        for change in _all_changes(origin, entry):
+            kind = entry.message.cseq[1], entry.end, isinstance(entry.message, Request), change.header
             if kind not in shown:
                 shown.add(kind)
-                yield from change_lines(with_reason(change, entry, explained))
+                yield from change_lines(change, reason_of(change, entry, records))
 
 
-def with_reason(change: Change, entry: Seen, explained: Sequence[Change]) -> Change:
-    """The change with rule, reason and RFC section."""
-    if entry.end == "client":
-        return _restored(change)
-    fitting = [known for known in explained if known.header.lower() == change.header.lower()]
-    fitting.sort(key=lambda known: (known.before == change.before) + (known.after == change.after), reverse=True)
-    if not fitting:
-        return change
-    known = fitting[0]
-    return Change(change.header, change.before, change.after, known.rule, known.reason, known.rfc)
+def _all_changes(origin: Seen | None, entry: Seen) -> list[Change]:
+    if origin is None:
+        return []
+    found = changes(origin.message, entry.message)
+    via = stamped_via(origin.message, entry.message) if entry.end == "server" else None
+    return [*found, via] if via is not None else found
 
 
-def _restored(change: Change) -> Change:
-    """What is put back on the way to the client; no rule does that, it belongs to every repair."""
-    if change.header == "Request-URI":
-        reason, rfc = "the client gets the Contact that it registered, as it wrote it", "RFC 3261 section 16.6 step 2"
-    elif change.header.lower() in (CONTACT.decode(), "m"):
-        reason, rfc = "the client finds its own Contact in the answer, as it wrote it", "RFC 3261 section 10.2.4"
-    else:
-        reason, rfc = "the client gets its own line back, as it wrote it", "RFC 3261 section 16.7"
-    return Change(change.header, change.before, change.after, "restored", reason, rfc)
+def reason_of(change: Change, entry: Seen, records: Sequence[Record]) -> Record | None:
+    """The record of the rule that made the change."""
+    direction = "to-server" if entry.end == "server" else "to-client"
+    message = entry.message
+    fitting = [
+        record
+        for record in records
+        if record.call_id == message.call_id
+        and record.direction == direction
+        and record.method == message.cseq[1]
+        and record.header.lower() == change.header.lower()
+    ]
+    exact = [record for record in fitting if record.before == change.before and record.after == change.after]
+    return next(iter(exact or fitting), None)

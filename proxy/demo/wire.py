@@ -131,7 +131,8 @@ class DatagramSocket(DatagramProtocol):
         try:
             cast(Datagrams, self.transport).write(octets, address)
         except (OSError, error.InvalidAddressError) as problem:
-            raise UnreachableError(f"{address[0]}:{address[1]} cannot be reached from here: {problem}") from problem
+            why = getattr(problem, "strerror", None) or str(problem)
+            raise UnreachableError(f"{address[0]}:{address[1]} cannot be reached from here ({why})") from problem
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         if not datagram.strip(b"\r\n\0"):

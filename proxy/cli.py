@@ -1,0 +1,298 @@
+"""The commands of `sipmend`: what they read, print and exit with. Exit codes are part of their contract.
+
+The reactor is handed in by `proxy.__main__` as click's object: importing it installs it for the whole process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from plugins import ORDER
+from proxy import explain as dry_run
+from proxy.assembly import make_listeners, make_settings, rule_choices
+from proxy.config.address import targets_of
+from proxy.config.errors import ConfigError, ConfigErrors
+from proxy.config.load import load_config
+from proxy.config.model import Config
+from proxy.config.network import check_network
+from proxy.config.render import render_effective
+from proxy.demo.run import run_demo
+from proxy.effects import Record
+from proxy.flow import TRANSPORTS, UDP
+from proxy.repair.catalog import Catalog, CatalogError
+from proxy.repair.rule import Rule
+from proxy.service import Service, StartError
+from proxy.sip.errors import ParseError
+
+NOTHING, REPAIRED, NOT_SIP = 0, 1, 2
+REFUSED = 2
+
+_log = Logger()
+_DIFF_STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "+": "green", "-": "red"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("sipmend"), prog_name="sipmend")
+def cli() -> None:
+    """A SIP outbound proxy that repairs headers."""
+
+
+# -- run
+
+
+@cli.command()
+@click.option("-c", "--config", "file", required=True, metavar="FILE", help="The configuration file (YAML).")
+@click.pass_obj
+def run(reactor: Any, file: str) -> None:
+    """Run the proxy. SIGTERM and SIGINT drain and stop it, SIGHUP reads the file again."""
+    config = _load(file)
+    raise SystemExit(serve(reactor, Service(config, reactor, click.echo), lambda: load_config(file, os.environ)))
+
+
+def serve(reactor: Any, service: Service, read: Callable[[], Config]) -> int:
+    """Run a service until a signal ends it; `read` reads its configuration again. Returns the exit code."""
+    code = 0
+
+    def failed(why: Failure) -> None:
+        nonlocal code
+        code = REFUSED
+        if not isinstance(why.value, StartError):
+            _log.failure("sipmend cannot start", why)
+        click.echo(f"sipmend: {why.getErrorMessage()}", err=True)
+        reactor.stop()
+
+    def stop(*_: object) -> None:
+        # The second signal means it: what is still going on is given up.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        reactor.callFromThread(reactor.stop)
+
+    def begin() -> None:
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reload, service, read))
+        reactor.addSystemEventTrigger("before", "shutdown", service.stop)
+        service.start().addErrback(failed)
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return code
+
+
+def reload(service: Service, read: Callable[[], Config]) -> None:
+    """Take over the configuration file as it is now; with any mistake in it, name all and change nothing."""
+    try:
+        service.reload(read())
+    except ConfigErrors as errors:
+        for error in errors.errors:
+            _log.error("not reloaded: {error}", error=str(error))
+
+
+# -- check
+
+
+@cli.command()
+@click.option("-c", "--config", "file", required=True, metavar="FILE", help="The configuration file (YAML).")
+def check(file: str) -> None:
+    """Validate a configuration file and the network it names, and print the effective settings."""
+    config = _load(file)
+    errors = check_network(config, ports=False)
+    if errors:
+        _refuse(errors)
+    # A port in use is no mistake while sipmend itself runs, and that is when a reload wants this command.
+    for warning in check_network(config, ports=True, has_address=_known, has_service=_known):
+        click.echo(f"{warning}; that is well if sipmend itself runs", err=True)
+    click.echo(render_effective(config), nl=False)
+
+
+def _known(name: str) -> bool:
+    """Stands in for DNS, which was asked before."""
+    return True
+
+
+def _load(file: str) -> Config:
+    """The configuration, its rules included; ends the process with every mistake."""
+    try:
+        config = load_config(file, os.environ)
+        chosen_rules(config)
+    except ConfigErrors as errors:
+        _refuse(errors.errors)
+    return config
+
+
+def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
+    for error in errors:
+        click.echo(str(error), err=True)
+    raise SystemExit(REFUSED)
+
+
+def chosen_rules(config: Config) -> tuple[tuple[Rule, ...], dict[str, str]]:
+    """The rules with their settings and modes. Raises ConfigErrors for names and settings that do not exist."""
+    try:
+        return Catalog(ORDER).choose(rule_choices(config))
+    except CatalogError as wrong:
+        raise ConfigErrors(
+            config.origin.error(("repair", *problem.path), problem.text, at_key=len(problem.path) == 1)
+            for problem in wrong.problems
+        ) from wrong
+
+
+# -- rules
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def rules(as_json: bool) -> None:
+    """List the repair rules: name, default mode, RFC, what each does."""
+    if as_json:
+        rows = [
+            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in ORDER
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    if not console.is_terminal:
+        width = max(len(rule.name) for rule in ORDER)
+        for rule in ORDER:
+            click.echo(f"{rule.name:{width}}  {rule.default:6}  {rule.rfc}  {rule.summary}")
+        return
+    table = Table("rule", "default", "RFC", "what it does", row_styles=["", "dim"])
+    for rule in ORDER:
+        table.add_row(Text(rule.name, "bold"), rule.default, rule.rfc, rule.summary)
+    console.print(table)
+
+
+# -- explain
+
+
+def source_word(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dry_run.Source | None:
+    """`udp:192.0.2.7:4711` on the command line."""
+    try:
+        return None if value is None else dry_run.parse_source(value)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from wrong
+
+
+@cli.command()
+@click.argument("messages", nargs=-1, required=True, metavar="MESSAGE...")
+@click.option("-c", "--config", "file", metavar="FILE", help="Use the settings of this file.")
+@click.option(
+    "--from",
+    "source",
+    callback=source_word,
+    metavar="udp:ADDRESS:PORT",
+    help="Where the messages came from; default: what they say themselves.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per message.")
+def explain(messages: tuple[str, ...], file: str | None, source: dry_run.Source | None, as_json: bool) -> None:
+    """Show what would be repaired in MESSAGE (a file; - for standard input), and why. Nothing is sent.
+
+    Exit code: 0 nothing to repair, 1 something repaired, 2 not a SIP message.
+    """
+    setting = dry_run.Setting(*Catalog(ORDER).choose({})) if file is None else setting_of(_load(file))
+    code = NOTHING
+    for name in messages:
+        code = max(code, _explain_one(name, setting, source, as_json))
+    raise SystemExit(code)
+
+
+def _explain_one(name: str, setting: dry_run.Setting, source: dry_run.Source | None, as_json: bool) -> int:
+    try:
+        octets = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        click.echo(f"{name}: cannot be read: {error.strerror or error}", err=True)
+        return NOT_SIP
+    name = "standard input" if name == "-" else name
+    try:
+        explanation = dry_run.explain(dry_run.read_octets(octets), setting, source)
+    except ParseError as error:
+        click.echo(f"{name}: not a SIP message: {error.text}", err=True)
+        return NOT_SIP
+    if explanation.broken:
+        click.echo(f"{name}: not a valid SIP message: {explanation.refusal}", err=True)
+        return NOT_SIP
+    if as_json:
+        click.echo(json.dumps(dry_run.as_json(explanation)))
+    else:
+        _print_explanation(explanation, name)
+    return REPAIRED if explanation.repairs else NOTHING
+
+
+def _print_explanation(explanation: dry_run.Explanation, name: str) -> None:
+    console = Console(highlight=False)
+    guess = " (a guess; --from says better)" if explanation.assumed else ""
+    console.print(Text(f"{name}, from {explanation.source}{guess}"), style="bold", soft_wrap=True)
+    for line in dry_run.diff(explanation, name):
+        style = next((style for start, style in _DIFF_STYLES.items() if line.startswith(start)), "")
+        console.print(Text(line, style), soft_wrap=True)
+    for record in explanation.repairs:
+        console.print(_sentence(record, "bold green"), soft_wrap=True)
+    for record in explanation.reports:
+        console.print(_sentence(record, "bold yellow").append(" Only reported, not repaired."), soft_wrap=True)
+    for note in explanation.notes:
+        console.print(Text(note.text.format_map(note.fields), "red"), soft_wrap=True)
+    if explanation.refusal:
+        console.print(Text(f"It would not be forwarded: {explanation.refusal}", "red"), soft_wrap=True)
+    elif not explanation.records:
+        console.print(Text("nothing to repair"))
+
+
+def _sentence(record: Record, style: str) -> Text:
+    return Text(record.rule, style).append(f" ({record.header}): {record.reason}. {record.rfc}.", "default")
+
+
+def setting_of(config: Config) -> dry_run.Setting:
+    """What a dry run takes from the configuration. The server's name is not looked up: an address stands in."""
+    chosen, modes = chosen_rules(config)
+    addresses: list[tuple[int, str, int]] = []
+    servers = list(config.server.networks)
+    for target in targets_of(config.server):
+        with contextlib.suppress(ValueError):
+            servers.append(ipaddress.ip_network(target.uri.host))
+            transport = TRANSPORTS.index(target.uri.transport or "udp")
+            addresses.append((transport, target.uri.host, target.uri.port or 5060))
+    addresses = addresses or [(UDP, dry_run.OUR_ADDRESS, 5060)]
+    core = make_settings(config, make_listeners(config, addresses), addresses)
+    return dry_run.Setting(chosen, modes, core, tuple(servers))
+
+
+# -- demo
+
+
+def listen_word(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """`192.0.2.10:5060` on the command line."""
+    try:
+        source = None if value is None else dry_run.parse_source(f"udp:{value}")
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from wrong
+    return None if source is None else (source.host, source.port)
+
+
+@cli.command()
+@click.option(
+    "--listen",
+    callback=listen_word,
+    metavar="HOST:PORT",
+    help="Where phones reach the demo; default: 127.0.0.1:5060, or another port if that is taken.",
+)
+@click.option("--once", is_flag=True, help="End after the three calls; exit code 1 if one of them failed.")
+@click.pass_obj
+def demo(reactor: Any, listen: tuple[str, int] | None, once: bool) -> None:
+    """Show three broken clients calling through sipmend, with a SIP server of its own. Needs nothing else."""
+    raise SystemExit(run_demo(reactor, Console(highlight=False), listen, once))

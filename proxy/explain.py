@@ -1,0 +1,288 @@
+"""A dry run: what would be repaired in a message, by which rule and why, without sending anything.
+
+The rules run in the proxy's own parts (`core.node`), so that what is shown here is what happens there. Shown are
+repairs only: not our Via, Record-Route, Path or Max-Forwards, which every message gets. No file, no terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy.core.node import Node
+from proxy.core.registration import read_registration
+from proxy.core.settings import CoreSettings, Network
+from proxy.core.validation import check_request, check_syntax
+from proxy.counts import Counts
+from proxy.effects import Effect, Note, Record
+from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
+from proxy.repair.pipeline import Pipeline
+from proxy.repair.rule import REPAIR, Rule
+from proxy.sip.errors import HeaderError, SipError
+from proxy.sip.message import Request, Response
+from proxy.sip.parser import parse_message
+from proxy.sip.registry import REGISTER, VIA
+
+# Stand-ins where nobody told: documentation addresses (RFC 5737), and an address for us at the server.
+UNKNOWN_SOURCE = "198.51.100.7"
+OUR_ADDRESS = "192.0.2.1"
+OUR_SERVER_PORT = 5070
+# Tokens come out the same on every run; they are not those of a running proxy, whose key is secret.
+_KEY = b"sipmend explain"
+_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d{1,10})[ \t]*$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a message came from: index of the transport, host, port."""
+
+    transport: int
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{TRANSPORTS[self.transport]}:{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The rules with their modes, and the settings of a proxy; without these the message has to tell the domain.
+
+    A message from one of the `servers` is taken as the server's, any other as a client's.
+    """
+
+    rules: Sequence[Rule]
+    modes: Mapping[str, str]
+    core: CoreSettings | None = None
+    servers: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What came of one message.
+
+    `refusal` is the answer it would get instead of being forwarded, "" if none; `broken` tells that this is so
+    because it is no valid message. `assumed` tells that `source` is a guess.
+    """
+
+    source: Source
+    assumed: bool
+    before: bytes
+    after: bytes
+    records: tuple[Record, ...]
+    notes: tuple[Note, ...]
+    refusal: str = ""
+    broken: bool = False
+
+    @property
+    def repairs(self) -> tuple[Record, ...]:
+        return tuple(record for record in self.records if record.mode == REPAIR)
+
+    @property
+    def reports(self) -> tuple[Record, ...]:
+        """What was found and left, as its rule is in mode `report`."""
+        return tuple(record for record in self.records if record.mode != REPAIR)
+
+
+def parse_source(text: str) -> Source:
+    """Read `udp:192.0.2.7:4711` or `tcp:[2001:db8::7]:5060`. Raises ValueError with what is wrong."""
+    word, _, rest = text.partition(":")
+    host, _, port = rest.removeprefix("//").rpartition(":")
+    if word.lower() not in TRANSPORTS:
+        raise ValueError(f"{word!r} is no transport; write one of {', '.join(TRANSPORTS)}")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} has no port between 1 and 65535; write for instance udp:192.0.2.7:4711")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(f"{host!r} is no IP address; a message comes from an address, not from a name") from None
+    return Source(TRANSPORTS.index(word.lower()), str(address), int(port))
+
+
+def read_octets(text: bytes) -> bytes:
+    """The message in a file that an editor may have saved with LF line ends, or ended with an empty line more."""
+    text = text.lstrip(b"\r\n")
+    if b"\r\n" in text:
+        return text
+    head, blank, body = text.partition(b"\n\n")
+    if not blank:
+        return head.rstrip(b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n"
+    found = _LENGTH.search(head)
+    length = int(found[1]) if found else -1
+    if len(body) != length:
+        crlf = body.replace(b"\n", b"\r\n")
+        # As many octets as Content-Length says: that is how it was on the wire. One line end more is the editor's.
+        body = crlf[:-2] if len(crlf) == length + 2 else crlf
+    if not body.strip():
+        body = b""
+    return head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
+
+
+def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanation:
+    """Run the rules over one message; `source` is where it came from, None to guess it from the message.
+
+    Raises ParseError for what is no SIP message.
+    """
+    message = parse_message(octets)
+    assumed = source is None
+    source = source or likely_source(message)
+    node, flow, client = _stage(message, setting, source)
+    out: list[Effect] = []
+    refusal, broken = "", False
+    try:
+        if flow.listener.side == SERVER:
+            _from_server(message, flow, client, node, out)
+        elif isinstance(message, Request):
+            _request(message, flow, node, out)
+        else:
+            check_syntax(message)
+            node.repairs.response_in(message, flow, None, False, out)
+    except SipError as error:
+        broken = error.status in (400, 505)
+        refusal = f"{error.status} {error.text}" if isinstance(message, Request) else f"dropped: {error.text}"
+    return Explanation(
+        source,
+        assumed,
+        octets,
+        message.octets(),
+        tuple(effect for effect in out if isinstance(effect, Record)),
+        tuple(effect for effect in out if isinstance(effect, Note)),
+        refusal,
+        broken,
+    )
+
+
+def _request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> None:
+    """As the core treats a client's request, but for everything that is no repair."""
+    try:
+        request.via  # noqa: B018  the view raises where the header is missing or cannot be read
+    except HeaderError:
+        node.via_repairs.request_in(request, flow, None, True, None, out)
+    check_request(request)
+    second_hop = request.via_count() > 1
+    renamed = None
+    if request.method == REGISTER and not second_hop:
+        renamed = read_registration(request, flow, node).renamed()
+    node.repairs.request_in(request, flow, None, second_hop, renamed, out)
+
+
+def _from_server(
+    message: Request | Response, flow: Flow, client: Flow, node: Node, out: list[Effect]
+) -> None:
+    if isinstance(message, Request):
+        check_request(message)
+    else:
+        check_syntax(message)
+        node.repairs.response_out(message, flow, client, out)
+
+
+def _stage(message: Request | Response, setting: Setting, source: Source) -> tuple[Node, Flow, Flow]:
+    """The parts of a proxy with this setting, the flow the message came on, and one towards a client."""
+    core = setting.core or _stand_in(message, source)
+    counts = Counts(len(core.listeners))
+    # As in the proxy: a Via is mended before the message can be matched, all else afterwards.
+    main, via = (
+        Pipeline(
+            [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
+            setting.modes,
+            counts,
+            core.local_networks,
+        )
+        for mends_via in (False, True)
+    )
+    node = Node(core, main, via, counts, (_KEY,), lambda: b"0123456789abcdef")
+    address = ipaddress.ip_address(source.host)
+    side = SERVER if any(address in network for network in setting.servers) else CLIENT
+    flow = Flow(_listener(core.listeners, side, source.transport), source.host, source.port)
+    return node, flow, Flow(_listener(core.listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
+
+
+def _stand_in(message: Request | Response, source: Source) -> CoreSettings:
+    """Settings for somebody who gave none: the domain of the message, and made-up addresses of ours."""
+    listeners = (
+        Listener(0, CLIENT, source.transport, "0.0.0.0", 5060, OUR_ADDRESS, 5060),
+        Listener(1, SERVER, UDP, "0.0.0.0", OUR_SERVER_PORT, OUR_ADDRESS, OUR_SERVER_PORT),
+    )
+    return CoreSettings(domain=likely_domain(message), listeners=listeners)
+
+
+def _listener(listeners: Sequence[Listener], side: int, transport: int) -> Listener:
+    """The listener of that side and transport, or the first of that side."""
+    fitting = [listener for listener in listeners if listener.side == side]
+    return next((listener for listener in fitting if listener.transport == transport), fitting[0])
+
+
+def likely_source(message: Request | Response) -> Source:
+    """Where a message without known source probably came from: what its Via says, else its Contact."""
+    transport = UDP
+    hosts: list[tuple[bytes, int]] = []
+    try:
+        via = message.via
+        if via.transport in VIA_TRANSPORTS:
+            transport = VIA_TRANSPORTS.index(via.transport)
+        if isinstance(message, Request):
+            rport = via.rport
+            hosts.append((via.received or via.host, int(rport) if rport and rport.isdigit() else via.port))
+    except HeaderError:
+        hosts = []  # the Via is missing or broken, which is for a rule to say
+    with contextlib.suppress(HeaderError):
+        hosts += [(contact.uri.host, contact.uri.port) for contact in message.contacts[:1]]
+    for host, port in hosts:
+        try:
+            address = ipaddress.ip_address(host.strip(b"[]").decode("ascii", "replace"))
+        except ValueError:
+            continue
+        if 0 <= port < 65536:
+            return Source(transport, str(address), port or 5060)
+    return Source(transport, UNKNOWN_SOURCE, 5060)
+
+
+def likely_domain(message: Request | Response) -> bytes:
+    """The domain of the sender: of To in REGISTER and responses, of From in other requests."""
+    register = isinstance(message, Request) and message.method == REGISTER
+    try:
+        address = message.to if register or isinstance(message, Response) else message.from_
+        return address.uri.host.lower() or b"example.com"
+    except HeaderError:
+        return b"example.com"
+
+
+# -- as text
+
+
+def diff(explanation: Explanation, name: str) -> Iterator[str]:
+    """A unified diff of the message, without line ends; nothing if it stays as it is."""
+    before, after = (_lines(octets) for octets in (explanation.before, explanation.after))
+    yield from difflib.unified_diff(before, after, name, f"{name} (repaired)", lineterm="")
+
+
+def _lines(octets: bytes) -> list[str]:
+    return octets.decode("utf-8", "backslashreplace").replace("\r\n", "\n").split("\n")
+
+
+def as_json(explanation: Explanation) -> dict[str, object]:
+    """The object that `--json` prints; octets that are not UTF-8 come out as lone surrogates."""
+    return {
+        "repairs": [
+            {
+                "rule": record.rule,
+                "header": record.header,
+                "before": _text(record.before),
+                "after": _text(record.after),
+                "reason": record.reason,
+                "rfc": record.rfc,
+            }
+            for record in explanation.repairs
+        ],
+        "message": _text(explanation.after),
+    }
+
+
+def _text(octets: bytes | None) -> str | None:
+    return None if octets is None else octets.decode("utf-8", "surrogateescape")
+
