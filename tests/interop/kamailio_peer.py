@@ -51,5 +51,9 @@ class Kamailio:
                 found.append(Seen(base64.b64decode(encoded), origin))
         return found
 
+    def from_clients(self, proxy: str) -> list[Seen]:
+        """What came from clients through the proxy at this IP address, without the proxy's own probes."""
+        return [seen for seen in self.seen(proxy) if seen.method != "OPTIONS" or len(seen.all("Via")) > 1]
+
     def stop(self) -> None:
         self.process.stop()

@@ -40,7 +40,7 @@ def our_contact(edge: Sipmend) -> re.Pattern[str]:
 def contacts_at_server(kamailio: Kamailio, edge: Sipmend) -> dict[str, set[str]]:
     """Contact URIs by kind of message (`INVITE`, `200 INVITE`) in what the server got from the proxy."""
     found: dict[str, set[str]] = {}
-    for seen in kamailio.seen(edge.inside):
+    for seen in kamailio.from_clients(edge.inside):
         if seen.contact:
             kind = f"{seen.status} {seen.method}" if seen.status else seen.method
             if kind == "INVITE" and ";tag=" in seen.first("To"):
@@ -150,7 +150,7 @@ def test_server_sees_one_contact_one_via_and_two_record_routes(
     (contact,) = set.union(*by_kind.values())
     assert our_contact(edge).fullmatch(contact)
 
-    requests = [seen for seen in kamailio.seen(edge.inside) if not seen.status]
+    requests = [seen for seen in kamailio.from_clients(edge.inside) if not seen.status]
     for seen in requests:
         vias = seen.all("Via")
         assert f" {edge.inside}:5070;" in vias[0]

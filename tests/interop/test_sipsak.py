@@ -20,7 +20,7 @@ def test_options_is_answered_by_the_server(edge: Sipmend, kamailio: Kamailio) ->
     """OPTIONS passes the proxy, and sipsak accepts the answer that comes back."""
     done = sipsak("-S", "-vv", "-s", f"sip:{kamailio.host}", "-p", f"{edge.edge}:5060")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [seen.method for seen in kamailio.seen(edge.inside)] == ["OPTIONS"]
+    assert [seen.method for seen in kamailio.from_clients(edge.inside)] == ["OPTIONS"]
 
 
 def test_bare_contact_is_registered_and_called(edge: Sipmend, kamailio: Kamailio, make_client: MakeClient) -> None:
