@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,16 +27,16 @@ from plugins import ORDER
 from proxy import explain as dry_run
 from proxy.assembly import make_listeners, make_settings, rule_choices
 from proxy.config.address import targets_of
-from proxy.config.errors import ConfigError, ConfigErrors
+from proxy.config.errors import ConfigError, ConfigErrors, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
 from proxy.config.network import check_network
 from proxy.config.render import render_effective
+from proxy.config.source import Source
 from proxy.demo.run import run_demo
-from proxy.effects import Record
+from proxy.explain_text import as_object, print_explanation
 from proxy.flow import TRANSPORTS, UDP
-from proxy.repair.catalog import Catalog, CatalogError
-from proxy.repair.rule import Rule
+from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.service import Service, StartError
 from proxy.sip.errors import ParseError
 
@@ -44,7 +44,6 @@ NOTHING, REPAIRED, NOT_SIP = 0, 1, 2
 REFUSED = 2
 
 _log = Logger()
-_DIFF_STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "+": "green", "-": "red"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,8 +60,8 @@ def cli() -> None:
 @click.pass_obj
 def run(reactor: Any, file: str) -> None:
     """Run the proxy. SIGTERM and SIGINT drain and stop it, SIGHUP reads the file again."""
-    config = _load(file)
-    raise SystemExit(serve(reactor, Service(config, reactor, click.echo), lambda: load_config(file, os.environ)))
+    service = Service(_load(file), reactor, click.echo)
+    raise SystemExit(serve(reactor, service, lambda: read_config(file)))
 
 
 def serve(reactor: Any, service: Service, read: Callable[[], Config]) -> int:
@@ -127,30 +126,53 @@ def _known(name: str) -> bool:
 
 
 def _load(file: str) -> Config:
-    """The configuration, its rules included; ends the process with every mistake."""
+    """The configuration; ends the process with every mistake in it."""
     try:
-        config = load_config(file, os.environ)
-        chosen_rules(config)
+        return read_config(file)
     except ConfigErrors as errors:
         _refuse(errors.errors)
+
+
+def read_config(file: str) -> Config:
+    """The configuration, its rules included. Raises ConfigErrors with every mistake."""
+    try:
+        config = load_config(file, os.environ)
+    except ConfigErrors as errors:
+        said = {error.line for error in errors.errors}
+        more = [error for error in _rule_errors_in(file) if error.line not in said]
+        raise ConfigErrors([*errors.errors, *more]) from errors
+    wrong = rule_errors(config.origin, rule_choices(config))
+    if wrong:
+        raise ConfigErrors(wrong)
     return config
+
+
+def _rule_errors_in(file: str) -> list[ConfigError]:
+    """Mistakes in the section `repair` of a file that has other mistakes too."""
+    try:
+        source = Source(file, Path(file).read_text("utf-8-sig"), os.environ)
+    except (OSError, UnicodeDecodeError):
+        return []  # that is the other mistake
+    section = source.data.get("repair")
+    return rule_errors(source.origin, section) if isinstance(section, dict) else []
+
+
+def rule_errors(origin: Origin, choices: Mapping[str, Choice]) -> list[ConfigError]:
+    """Names, modes and settings of rules that do not exist."""
+    try:
+        Catalog(ORDER).choose(choices)
+    except CatalogError as wrong:
+        return [
+            origin.error(("repair", *problem.path), problem.text, at_key=len(problem.path) == 1)
+            for problem in wrong.problems
+        ]
+    return []
 
 
 def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
     for error in errors:
         click.echo(str(error), err=True)
     raise SystemExit(REFUSED)
-
-
-def chosen_rules(config: Config) -> tuple[tuple[Rule, ...], dict[str, str]]:
-    """The rules with their settings and modes. Raises ConfigErrors for names and settings that do not exist."""
-    try:
-        return Catalog(ORDER).choose(rule_choices(config))
-    except CatalogError as wrong:
-        raise ConfigErrors(
-            config.origin.error(("repair", *problem.path), problem.text, at_key=len(problem.path) == 1)
-            for problem in wrong.problems
-        ) from wrong
 
 
 # -- rules
@@ -228,38 +250,15 @@ def _explain_one(name: str, setting: dry_run.Setting, source: dry_run.Source | N
         click.echo(f"{name}: not a valid SIP message: {explanation.refusal}", err=True)
         return NOT_SIP
     if as_json:
-        click.echo(json.dumps(dry_run.as_json(explanation)))
+        click.echo(json.dumps(as_object(explanation)))
     else:
-        _print_explanation(explanation, name)
+        print_explanation(explanation, name, Console(highlight=False))
     return REPAIRED if explanation.repairs else NOTHING
-
-
-def _print_explanation(explanation: dry_run.Explanation, name: str) -> None:
-    console = Console(highlight=False)
-    guess = " (a guess; --from says better)" if explanation.assumed else ""
-    console.print(Text(f"{name}, from {explanation.source}{guess}"), style="bold", soft_wrap=True)
-    for line in dry_run.diff(explanation, name):
-        style = next((style for start, style in _DIFF_STYLES.items() if line.startswith(start)), "")
-        console.print(Text(line, style), soft_wrap=True)
-    for record in explanation.repairs:
-        console.print(_sentence(record, "bold green"), soft_wrap=True)
-    for record in explanation.reports:
-        console.print(_sentence(record, "bold yellow").append(" Only reported, not repaired."), soft_wrap=True)
-    for note in explanation.notes:
-        console.print(Text(note.text.format_map(note.fields), "red"), soft_wrap=True)
-    if explanation.refusal:
-        console.print(Text(f"It would not be forwarded: {explanation.refusal}", "red"), soft_wrap=True)
-    elif not explanation.records:
-        console.print(Text("nothing to repair"))
-
-
-def _sentence(record: Record, style: str) -> Text:
-    return Text(record.rule, style).append(f" ({record.header}): {record.reason}. {record.rfc}.", "default")
 
 
 def setting_of(config: Config) -> dry_run.Setting:
     """What a dry run takes from the configuration. The server's name is not looked up: an address stands in."""
-    chosen, modes = chosen_rules(config)
+    chosen, modes = Catalog(ORDER).choose(rule_choices(config))
     addresses: list[tuple[int, str, int]] = []
     servers = list(config.server.networks)
     for target in targets_of(config.server):

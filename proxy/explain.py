@@ -7,10 +7,9 @@ repairs only: not our Via, Record-Route, Path or Max-Forwards, which every messa
 from __future__ import annotations
 
 import contextlib
-import difflib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.core.node import Node
@@ -78,6 +77,11 @@ class Explanation:
     notes: tuple[Note, ...]
     refusal: str = ""
     broken: bool = False
+
+    @property
+    def stand_ins(self) -> bool:
+        """Whether a repair names us by the address that stands for one that nobody told."""
+        return any(b"@" + OUR_ADDRESS.encode() in (record.after or b"") for record in self.records)
 
     @property
     def repairs(self) -> tuple[Record, ...]:
@@ -250,39 +254,3 @@ def likely_domain(message: Request | Response) -> bytes:
         return address.uri.host.lower() or b"example.com"
     except HeaderError:
         return b"example.com"
-
-
-# -- as text
-
-
-def diff(explanation: Explanation, name: str) -> Iterator[str]:
-    """A unified diff of the message, without line ends; nothing if it stays as it is."""
-    before, after = (_lines(octets) for octets in (explanation.before, explanation.after))
-    yield from difflib.unified_diff(before, after, name, f"{name} (repaired)", lineterm="")
-
-
-def _lines(octets: bytes) -> list[str]:
-    return octets.decode("utf-8", "backslashreplace").replace("\r\n", "\n").split("\n")
-
-
-def as_json(explanation: Explanation) -> dict[str, object]:
-    """The object that `--json` prints; octets that are not UTF-8 come out as lone surrogates."""
-    return {
-        "repairs": [
-            {
-                "rule": record.rule,
-                "header": record.header,
-                "before": _text(record.before),
-                "after": _text(record.after),
-                "reason": record.reason,
-                "rfc": record.rfc,
-            }
-            for record in explanation.repairs
-        ],
-        "message": _text(explanation.after),
-    }
-
-
-def _text(octets: bytes | None) -> str | None:
-    return None if octets is None else octets.decode("utf-8", "surrogateescape")
-

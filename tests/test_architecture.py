@@ -22,6 +22,7 @@ LAYERS = {
         "proxy.core", "proxy.transport", "proxy.store", "proxy.resolver", "proxy.inspector", "proxy.logs",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "proxy.binding",
     ],
+    "proxy.explain_text": ["proxy.explain", "proxy.effects"],
     "proxy.explain": [
         "proxy.core", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "plugins",

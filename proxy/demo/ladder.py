@@ -112,7 +112,8 @@ def stamped_via(before: Message, after: Message) -> Change | None:
         return None
     own = before.lines[before.index(VIA)]
     line = after.lines[after.indexes(VIA)[-1]]
-    return Change("Via", own, line) if line_value(line) != line_value(own) else None
+    # An ACK or CANCEL of the proxy's own does not carry the client's Via at all.
+    return Change("Via", own, line) if line != own and line.startswith(own) else None
 
 
 def label(message: Message) -> str:
@@ -186,6 +187,7 @@ def draw_through(seen: Sequence[Seen], ladder: Ladder, records: Sequence[Record]
     """
     yield ladder.heading()
     shown: set[tuple[object, ...]] = set()
+    kind: tuple[object, ...]
     for entry in seen:
         if entry.repeated:
             continue
@@ -195,6 +197,7 @@ def draw_through(seen: Sequence[Seen], ladder: Ladder, records: Sequence[Record]
         origin = counterpart(entry, seen) if received else None
         for change in _all_changes(origin, entry):
             kind = entry.message.cseq[1], entry.end, isinstance(entry.message, Request), change.header
+            kind = kind if change.header != "Via" else ("Via",)
             if kind not in shown:
                 shown.add(kind)
                 yield from change_lines(change, reason_of(change, entry, records))
