@@ -27,7 +27,7 @@ from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
 from proxy.events import TargetsResolved
-from proxy.flow import TCP, TRANSPORTS, UDP, Listener
+from proxy.flow import TCP, UDP, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging

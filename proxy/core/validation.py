@@ -23,26 +23,33 @@ _FATAL = {
 
 
 def check_syntax(message: Message) -> None:
-    """The mandatory headers are there, once, and can be read (16.3 step 1). Raises SipError."""
-    names = message.names
-    for name in (FROM, TO, CALL_ID, CSEQ):
-        n = names.count(name)
-        if n != 1:
-            what = "is missing" if n == 0 else "stands there more than once"
-            raise HeaderError(f"{SPELLINGS[name].decode()} {what}")
+    """The mandatory headers are there, once, and nothing about the message is fatal (16.3 step 1). Raises SipError."""
+    count = message.names.count
+    if count(FROM) != 1 or count(TO) != 1 or count(CALL_ID) != 1 or count(CSEQ) != 1:
+        _complain(message)
     if message.oddities:
         for oddity in message.oddities:
             if oddity in _FATAL:
                 status, text, label = _FATAL[oddity]
                 raise SipError(text, status, label)
-    message.from_  # noqa: B018  # the view raises where the header cannot be read
-    message.to  # noqa: B018
-    message.call_id  # noqa: B018
+
+
+def _complain(message: Message) -> None:
+    """Say which mandatory header is not there once."""
+    for name in (FROM, TO, CALL_ID, CSEQ):
+        n = message.names.count(name)
+        if n != 1:
+            what = "is missing" if n == 0 else "stands there more than once"
+            raise HeaderError(f"{SPELLINGS[name].decode()} {what}")
 
 
 def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -> None:
     """All steps of 16.3 but the loop. Raises SipError with the status to answer."""
     check_syntax(request)
+    # The views raise where a header cannot be read.
+    request.from_  # noqa: B018
+    request.to  # noqa: B018
+    request.call_id  # noqa: B018
     if request.cseq[1] != request.method:
         raise SipError("the method of CSeq is not that of the request")
     uri = request_uri(request)

@@ -43,7 +43,7 @@ class NameAddr:
     Contact is an `addr` too.
     """
 
-    __slots__ = ("_start", "_uri", "addr", "bracketed", "display", "params", "raw")
+    __slots__ = ("_start", "_tag", "_tag_read", "_uri", "addr", "bracketed", "display", "params", "raw")
 
     def __init__(
         self, raw: bytes, display: bytes, addr: bytes, params: bytes, bracketed: bool, start: int
@@ -55,6 +55,8 @@ class NameAddr:
         self.bracketed = bracketed
         self._start = start
         self._uri: Uri | None = None
+        self._tag: bytes | None = None
+        self._tag_read = False
 
     def __repr__(self) -> str:
         return f"NameAddr({self.raw!r})"
@@ -70,7 +72,10 @@ class NameAddr:
     @property
     def tag(self) -> bytes | None:
         """The tag of From or To (RFC 3261 section 19.3), or None."""
-        return header_param(self.params, b"tag")
+        if not self._tag_read:
+            self._tag_read = True
+            self._tag = header_param(self.params, b"tag")
+        return self._tag
 
     def param(self, name: bytes) -> bytes | None:
         """Return the header parameter `name` (given in lower case) as written; b"" for a flag, None if

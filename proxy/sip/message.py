@@ -7,6 +7,8 @@ A message knows no transport and no transaction.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from proxy.sip.address import NameAddr, parse_name_addr, split_list
 from proxy.sip.cseq import parse_cseq
 from proxy.sip.errors import HeaderError
@@ -18,6 +20,7 @@ from proxy.sip.registry import (
     METHOD_LABELS,
     OTHER_METHOD,
     ROUTE,
+    SPELLINGS,
     STATUS_LABELS,
     TO,
     VIA,
@@ -34,6 +37,31 @@ def line_value(line: bytes) -> bytes:
     if b"\n" in value:
         return b" ".join(part.strip() for part in value.split(CRLF))
     return value
+
+
+# What lines were parsed to. A call says the same From, To and Route in each of its messages, and a client in each of
+# its calls; the values are never changed. Bounded in entries and in octets, as clients choose the keys.
+_MEMO_ENTRIES = 4096
+_MEMO_LINE = 512
+_addresses: dict[bytes, NameAddr] = {}
+_cseqs: dict[bytes, tuple[int, bytes]] = {}
+_View = TypeVar("_View")
+
+
+def _remember(memo: dict[bytes, _View], line: bytes, view: _View) -> None:
+    if len(line) <= _MEMO_LINE:
+        if len(memo) >= _MEMO_ENTRIES:
+            memo.clear()
+        memo[line] = view
+
+
+def address_of(line: bytes) -> NameAddr:
+    """The one address in a header line (From, To); raises HeaderError."""
+    view = _addresses.get(line)
+    if view is None:
+        view = parse_name_addr(line_value(line))
+        _remember(_addresses, line, view)
+    return view
 
 
 class Message:
@@ -132,10 +160,8 @@ class Message:
         """The topmost Via value."""
         view = self._via
         if view is None:
-            value = self.value(VIA)
-            if value is None:
-                raise HeaderError("Via is missing")
-            view = self._via = parse_via(first_value(value)[0])
+            value = line_value(self._line(VIA))
+            view = self._via = parse_via(first_value(value)[0] if b"," in value else value)
         return view
 
     @property
@@ -143,19 +169,21 @@ class Message:
         """Sequence number and method."""
         view = self._cseq
         if view is None:
-            value = self.value(CSEQ)
-            if value is None:
-                raise HeaderError("CSeq is missing")
-            view = self._cseq = parse_cseq(value)
+            line = self._line(CSEQ)
+            view = _cseqs.get(line)
+            if view is None:
+                view = parse_cseq(line_value(line))
+                _remember(_cseqs, line, view)
+            self._cseq = view
         return view
 
     @property
     def call_id(self) -> bytes:
         view = self._call_id
         if view is None:
-            view = self.value(CALL_ID)
+            view = line_value(self._line(CALL_ID))
             if not view:
-                raise HeaderError("Call-ID is missing")
+                raise HeaderError("Call-ID is empty")
             self._call_id = view
         return view
 
@@ -163,21 +191,22 @@ class Message:
     def from_(self) -> NameAddr:
         view = self._from
         if view is None:
-            value = self.value(FROM)
-            if value is None:
-                raise HeaderError("From is missing")
-            view = self._from = parse_name_addr(value)
+            view = self._from = address_of(self._line(FROM))
         return view
 
     @property
     def to(self) -> NameAddr:
         view = self._to
         if view is None:
-            value = self.value(TO)
-            if value is None:
-                raise HeaderError("To is missing")
-            view = self._to = parse_name_addr(value)
+            view = self._to = address_of(self._line(TO))
         return view
+
+    def _line(self, name: bytes) -> bytes:
+        """The first line of that name; raises HeaderError without one."""
+        try:
+            return self.lines[self.names.index(name)]
+        except ValueError:
+            raise HeaderError(f"{SPELLINGS[name].decode()} is missing") from None
 
     @property
     def contacts(self) -> list[NameAddr]:

@@ -152,6 +152,43 @@ for _name, _spelling in SPELLINGS.items():
     CANON[_name] = _name
     CANON[_spelling] = _name
     CANON[_spelling.upper()] = _name
+# Further headers that phones and servers send, for the quick look-up only.
+for _spelling in (
+    b"Accept-Contact",
+    b"Accept-Encoding",
+    b"Accept-Language",
+    b"Accept-Resource-Priority",
+    b"Allow-Events",
+    b"Authentication-Info",
+    b"Call-Info",
+    b"Content-Disposition",
+    b"Content-Language",
+    b"Diversion",
+    b"Error-Info",
+    b"Flow-Timer",
+    b"Geolocation",
+    b"History-Info",
+    b"In-Reply-To",
+    b"MIME-Version",
+    b"Min-SE",
+    b"Organization",
+    b"P-Access-Network-Info",
+    b"P-Asserted-Identity",
+    b"P-Preferred-Identity",
+    b"Priority",
+    b"RAck",
+    b"RSeq",
+    b"Recv-Info",
+    b"Remote-Party-ID",
+    b"Reply-To",
+    b"Request-Disposition",
+    b"SIP-ETag",
+    b"SIP-If-Match",
+    b"Subscription-State",
+    b"Target-Dialog",
+    b"User-to-User",
+):
+    CANON[_spelling] = CANON[_spelling.lower()] = _spelling.lower()
 for _compact, _name in COMPACT.items():
     CANON.setdefault(_name, _name)
     CANON[_compact] = CANON[_name]
