@@ -46,16 +46,14 @@ class ContactUnparsable(Rule):
         self.samples = (sample,)
 
     def applies(self, message: Message, context: Context) -> Finding | None:
-        if context.reach != UNPARSABLE or context.renamed is not None:
+        if context.renamed is not None:
             return None
-        for index in message.indexes(CONTACT):
-            value = line_value(message.lines[index])
-            if _broken(value):
-                if (value.lower() in _NOTHING) != self.empty:
-                    return None
-                quoted = value[:60].decode("utf-8", "backslashreplace")
-                return Finding(f"Contact is {quoted!r}, which is not a URI that the server could use", index)
-        return None
+        index = message.index(CONTACT)
+        value = line_value(message.lines[index])
+        if (value.lower() in _NOTHING) != self.empty:
+            return None
+        quoted = value[:60].decode("utf-8", "backslashreplace")
+        return Finding(f"Contact is {quoted!r}, which is not a URI that the server could use", index)
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
         lines = message.indexes(CONTACT)

@@ -46,7 +46,7 @@ class _Found(Finding):
 
     __slots__ = ("edits",)
 
-    def __init__(self, reason: str, line: int, edits: list[Edit]) -> None:
+    def __init__(self, reason: str, line: int, edits: list[Replace]) -> None:
         self.reason = reason
         self.line = line
         self.edits = edits
@@ -69,9 +69,9 @@ def _replacement(contact: NameAddr, context: Context) -> bytes | None:
     return with_uri(contact, uri)
 
 
-def _edits(message: Message, context: Context) -> tuple[list[Edit], NameAddr | None]:
-    """What puts the one Contact in the place of every plain one, and the first of these."""
-    edits: list[Edit] = []
+def _edits(message: Message, context: Context) -> tuple[list[Replace], NameAddr | None]:
+    """What puts the one Contact in the place of every plain one, and the first that this changes."""
+    edits: list[Replace] = []
     first: NameAddr | None = None
     for index in message.indexes(CONTACT):
         changes: list[tuple[bytes, bytes]] = []
@@ -79,7 +79,7 @@ def _edits(message: Message, context: Context) -> tuple[list[Edit], NameAddr | N
         for contact in contacts_at(message, index):
             new = _replacement(contact, context) if _plain(contact) else None
             changes.append((contact.raw, new or contact.raw))
-            if new:
+            if new and new != contact.raw:
                 changed = True
                 first = first or contact
         if changed:
@@ -103,15 +103,12 @@ class ContactUnreachable(Rule):
         self.rfc = rfc
         self.summary = summary
         self.reaches = (reach,)
-        self.reach = reach
         self.why = why
         self.samples = (sample,)
         # (line, URI to show, source) -> (reason, line to write); only saves time, and is forgotten when full.
         self._known: dict[tuple[bytes, bytes, int, str, int], tuple[str, bytes]] = {}
 
     def applies(self, message: Message, context: Context) -> Finding | None:
-        if context.reach != self.reach:
-            return None
         if context.renamed is None and message.names.count(CONTACT) == 1:
             return self._remembered(message, context)
         return self._found(message, context)
@@ -129,9 +126,7 @@ class ContactUnreachable(Rule):
         if found is not None and len(line) <= _LONGEST:
             if len(self._known) >= _ENTRIES:
                 self._known.clear()
-            edit = found.edits[0]
-            if isinstance(edit, Replace):
-                self._known[key] = (found.reason, edit.text)
+            self._known[key] = (found.reason, found.edits[0].text)
         return found
 
     def _found(self, message: Message, context: Context) -> _Found | None:
@@ -144,7 +139,7 @@ class ContactUnreachable(Rule):
         return f"{_text(contact.uri.host)}, {self.why}"
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
-        return finding.edits if isinstance(finding, _Found) else _edits(message, context)[0]
+        return list(finding.edits if isinstance(finding, _Found) else _edits(message, context)[0])
 
 
 class ContactElsewhere(ContactUnreachable):

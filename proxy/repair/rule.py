@@ -233,8 +233,8 @@ class Rule:
         return self.with_settings(chosen) if values else self
 
     def with_settings(self, chosen: Mapping[str, str]) -> Rule:
-        """A rule made with these settings (all of them, checked); rules that have settings define it."""
-        return self
+        """A rule made with these settings (all of them, checked). Rules that have `settings` must define it."""
+        raise NotImplementedError
 
     def applies(self, message: Message, context: Context) -> Finding | None:
         """The defect, or None. Must not change anything."""

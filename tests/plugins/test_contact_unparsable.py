@@ -41,6 +41,11 @@ def test_a_good_line_beside_it_is_kept():
     assert run.lines("Contact") == ["Contact: <sip:alice@pc33.example.com>"]
 
 
+def test_a_star_beside_it_is_kept():
+    """Not legal in an INVITE, but not garbage either: whoever gets it may say so."""
+    assert put(request("INVITE", "Contact: None", "Contact: *")).lines("Contact") == ["Contact: *"]
+
+
 def test_what_is_left_then_is_judged_too():
     run = put(request("INVITE", "Contact: None", "Contact: <sip:alice@192.168.1.5>"))
     assert run.fired == ["contact-none-literal", "contact-private"]

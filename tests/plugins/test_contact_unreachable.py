@@ -87,6 +87,7 @@ def test_what_may_not_be_judged_is_left(contact, method):
         ("Contact: <sip:x@192.168.1.5>\n ;audio", f"Contact: <{SHOWN}> ;audio"),
         ("Contact: <sip:x@192.168.1.5>,<tel:+1>", f"Contact: <{SHOWN}>,<tel:+1>"),
         ("Contact: <sip:x@192.168.1.5>\nContact: *", f"Contact: <{SHOWN}>\nContact: *"),
+        ("Contact: <sip:x@192.168.1.5>, <sip:>", f"Contact: <{SHOWN}>, <sip:>"),
         ("Contact: <tel:+1>\nContact: <sip:x@192.168.1.5>", f"Contact: <tel:+1>\nContact: <{SHOWN}>"),
     ],
 )
@@ -147,6 +148,21 @@ def test_a_registration_whose_form_is_kept_is_left():
     context = sample_context(message, flow)
     context.renamed = {}
     assert Run(message, flow, context).fired == []
+
+
+def test_a_client_that_is_known_by_its_own_contact_keeps_it():
+    """Where its Contact was left at its registration, its own one is the one that stands for it: nothing changes."""
+
+    class Own:
+        def shown(self, message, flow):
+            return b"sip:a@198.51.100.7"
+
+    for contact in ("<sip:a@198.51.100.7>;q=1", "<sip:a@198.51.100.7;ob>"):
+        message = sample_message(request("INVITE", f"Contact: {contact}"))
+        flow = sample_flow(UDP)
+        context = sample_context(message, flow, registered=True)
+        context.naming = Own()
+        assert Run(message, flow, context).fired == []
 
 
 def test_each_contact_of_a_registration_gets_its_own_name():

@@ -165,6 +165,14 @@ def test_the_clean_corpus_is_there():
     assert len(CLEAN) >= 12
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_no_rule_needs_the_others(rule):
+    """Each may be the only one that is on, whatever is missing in the message."""
+    run = put("BYE sip:b SIP/2.0\nX: 1\n\n", "tcp:198.51.100.7:5060", rules=[rule])
+    assert not run.counts.plugin_errors
+    assert set(run.fired) <= {rule.name}
+
+
 HEADERS = (
     "Via", "v", "Contact", "m", "CONTACT", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "l",
     "Expires", "Route", "Identity", "X-Junk",

@@ -46,6 +46,13 @@ class TestSettings:
         assert (caught.value.name, caught.value.text) == (name, text)
 
 
+def test_rules_with_settings_must_make_use_of_them():
+    rule = Plain()
+    rule.settings = Choosy.settings
+    with pytest.raises(NotImplementedError):
+        rule.configured({"size": "large"})
+
+
 def test_rules_must_define_both_functions():
     message = sample_message("BYE sip:b SIP/2.0\n\n")
     context = sample_context(message, sample_flow("udp:198.51.100.7:5060"))
