@@ -48,6 +48,7 @@ class Driver:
         self._busy = False
         self._call: Any = None
         self._due = 0.0
+        self._stopped = False
 
     def attach(self, transports: Sequence[Transport]) -> None:
         """The transports, in the order of the listeners' indexes."""
@@ -65,38 +66,46 @@ class Driver:
                 self._work(self._events.popleft())
         finally:
             self._busy = False
-        deadline = self._core.next_deadline()
-        if deadline is not None and (self._call is None or deadline < self._due):
-            self._arm(deadline)
+        self._arm()
 
     def stop(self) -> None:
-        """Run no more timers."""
+        """Run no more timers, not even for what still comes in while sockets close."""
+        self._stopped = True
         if self._call is not None:
             self._call.cancel()
             self._call = None
 
     def _work(self, event: Event) -> None:
         try:
-            self._execute(self._core.handle(event))
+            effects = self._core.handle(event)
         except Exception:  # the border: whatever a message did, the next one must find the proxy alive
-            self._counts.dropped["internal_error"] += 1
-            self.log.failure("internal error while handling an event; it was dropped, please report this")
+            self._report("internal error while handling an event; it was dropped, please report this")
+            return
+        self._execute(effects)
 
     def _execute(self, effects: list[Effect]) -> None:
         for effect in effects:
             kind = effect.__class__
-            if kind is Send:
-                self._send(effect)  # type: ignore[arg-type]  # the class was compared
-            elif kind is Record:
-                self._record(effect)  # type: ignore[arg-type]  # the class was compared
-            elif isinstance(effect, Note):
-                self._operator_log.write_note(effect)
-            elif isinstance(effect, OpenFlow):
-                self._transports[effect.flow.listener.index].connect(effect.flow)
-            elif isinstance(effect, CloseFlow):
-                self._transports[effect.flow.listener.index].close_flow(effect.flow, effect.reason)
-            elif isinstance(effect, StoreBindings):
-                self._save(effect)
+            try:
+                if kind is Send:
+                    self._send(effect)  # type: ignore[arg-type]  # the class was compared
+                elif kind is Record:
+                    self._record(effect)  # type: ignore[arg-type]  # the class was compared
+                elif isinstance(effect, Note):
+                    self._operator_log.write_note(effect)
+                elif isinstance(effect, OpenFlow):
+                    self._transports[effect.flow.listener.index].connect(effect.flow)
+                elif isinstance(effect, CloseFlow):
+                    self._transports[effect.flow.listener.index].close_flow(effect.flow, effect.reason)
+                elif isinstance(effect, StoreBindings):
+                    self._save(effect)
+            except Exception:  # the border again: the other effects of the event belong to other peers
+                self._report(f"internal error while carrying out {kind.__name__}, please report this")
+
+    def _report(self, text: str) -> None:
+        """Count and log the exception that is being handled."""
+        self._counts.dropped["internal_error"] += 1
+        self.log.failure(text)
 
     def _send(self, effect: Send) -> None:
         flow = effect.flow
@@ -120,7 +129,11 @@ class Driver:
 
     # -- timers
 
-    def _arm(self, deadline: float) -> None:
+    def _arm(self) -> None:
+        """See to it that one call of the reactor stands for the next deadline, if there is one."""
+        deadline = self._core.next_deadline()
+        if deadline is None or self._stopped or (self._call is not None and deadline >= self._due):
+            return
         self._due = deadline
         delay = max(0.0, deadline - self._clock())
         if self._call is None:
@@ -135,12 +148,9 @@ class Driver:
             # A reactor that wakes a little early must not find nothing due and spin.
             self._execute(self._core.tick(max(self._due, self._clock())))
         except Exception:  # as in _work: one bad timer must not stop the clock
-            self._counts.dropped["internal_error"] += 1
-            self.log.failure("internal error while running timers, please report this")
+            self._report("internal error while running timers, please report this")
         finally:
             self._busy = False
         while self._events:
             self.deliver(self._events.popleft())
-        deadline = self._core.next_deadline()
-        if deadline is not None and (self._call is None or deadline < self._due):
-            self._arm(deadline)
+        self._arm()
