@@ -1,0 +1,308 @@
+"""The settings as frozen models, one per section: data only. Durations are seconds, sizes bytes.
+
+Rules that tie several settings together are in `proxy.config.check`, texts of errors in `proxy.config.load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from proxy.config.errors import Origin
+from proxy.config.units import Duration, File, Host, Network, Size, Whole, shown, switch_word
+from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
+
+Mode = Literal["off", "report", "repair"]
+ModeWord = Annotated[Mode, BeforeValidator(switch_word)]
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(switch_word)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+SYSTEM_KEY = Path("/var/lib/sipmend/token.key")
+
+
+class ShortForm:
+    """Annotation: in the JSON Schema the value may also be written as one scalar."""
+
+    def __init__(self, short: dict[str, Any]) -> None:
+        self.short = short
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [self.short, handler(core)]}
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, and unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Target(Section):
+    """One address of the server, with the meaning of priority and weight in RFC 2782."""
+
+    uri: Server = Field(description="where it is; without port and transport RFC 3263 finds them (NAPTR, SRV, A, AAAA)")
+    priority: Annotated[Whole, Field(ge=0, le=65535)] = Field(0, description="lower ones are tried first")
+    weight: Annotated[Whole, Field(ge=0, le=65535)] = Field(1, description="share of the calls among equal priorities")
+
+
+class Health(Section):
+    """How the targets are watched: an OPTIONS request at each interval."""
+
+    interval: Annotated[Duration, Field(gt=0)] = Field(30.0, description="time between two OPTIONS to a target")
+    timeout: Annotated[Duration, Field(gt=0)] = Field(5.0, description="without an answer for so long it is down")
+
+
+class ServerSettings(Section):
+    """The server or PBX behind the proxy, and the socket that faces it."""
+
+    domain: Host = Field(description="the name that belongs in Contact, From and To")
+    uri: Server | None = Field(None, description="where the server is; several addresses go under `targets` instead")
+    targets: tuple[Target, ...] = Field((), description="several addresses of the server, in place of `uri`")
+    bind: Listen = Field(
+        ListenUri(transport="udp", host="0.0.0.0", port=5070),
+        description="the socket that faces the server; UDP and TCP of this port are both used",
+    )
+    address: Host | None = Field(
+        None, description="our address as the server sees it; default: the local address that routes to the server"
+    )
+    path: Switch = Field("auto", description="send Path (RFC 3327): `auto` stops for a target that refuses it with 420")
+    health: Health = Field(Health(), description="how the targets are watched")
+    networks: tuple[Network, ...] = Field(
+        (), description="further networks from which the server may send requests, and to which calls may go"
+    )
+    aliases: tuple[Host, ...] = Field((), description="further domains of the server, equal to `domain`")
+    in_dialog: Literal["server", "follow"] = Field(
+        "server", description="a request in a dialog goes to the `server`, or may `follow` addresses it signed before"
+    )
+    contact_user: Literal["aor", "token"] = Field(
+        "aor", description="user part of our Contact: that of the AoR, or a token for servers that key on the user"
+    )
+    options_gone: Annotated[
+        Literal["silent", "480"], BeforeValidator(lambda value: "480" if value == 480 else value)
+    ] = Field("silent", description="OPTIONS from the server to a client that is gone: no answer, or 480")
+
+
+class ListenerSettings(Section):
+    """One socket for clients. A plain URI is the short form of a mapping with only `uri`."""
+
+    uri: Listen = Field(description="transport, address and port, such as udp://0.0.0.0:5060")
+    public_address: PublicAddress | None = Field(
+        None, description="what clients see of this listener; default: the global `public_address`"
+    )
+    public_port: Port | None = Field(None, description="the port that clients see; default: the port of `uri`")
+    names: tuple[Host, ...] = Field((), description="host names under which clients know this listener")
+    proxies: tuple[Network, ...] = Field(
+        (), description="SIP proxies that may stand between clients and this listener: their Contacts are left alone"
+    )
+    profile: str | None = Field(None, description="name of the profile for every client of this listener")
+    contact: Literal["repair", "leave"] = Field("repair", description="`leave` never touches a reachable Contact")
+
+
+def _listener(value: object) -> object:
+    return {"uri": value} if isinstance(value, str) else value
+
+
+ListenItem = Annotated[ListenerSettings, BeforeValidator(_listener), ShortForm({"type": "string", "title": "listener"})]
+
+
+class TlsSettings(Section):
+    """The certificate for tls and wss listeners."""
+
+    certificate: File = Field(description="certificate chain, PEM")
+    private_key: File = Field(description="its private key, PEM")
+
+
+class RuleSetting(Section):
+    """What one repair rule does: its mode (none: the rule's own default) and the rule's own settings."""
+
+    mode: Mode | None = None
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+
+def _rule_setting(value: object) -> object:
+    """`off` and `{mode: off, host: domain}` become a `RuleSetting`; `check_rules` checks the settings."""
+    if isinstance(value, RuleSetting):
+        return value
+    value = switch_word(value)
+    if isinstance(value, str):
+        return {"mode": value}
+    if not isinstance(value, dict):
+        raise ValueError(f"should be off, report or repair, or a mapping with mode and settings, not {shown(value)}")
+    settings = {key: item for key, item in value.items() if key != "mode"}
+    return {"mode": switch_word(value.get("mode")), "settings": settings}
+
+
+def _short_rule(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
+    full = handler(value)
+    mode = {"mode": full["mode"]} if full.get("mode") is not None else {}
+    return full["mode"] if mode and not full["settings"] else {**mode, **full["settings"]}
+
+
+_MODE_SCHEMA = {"enum": ["off", "report", "repair", False], "title": "off, report or repair"}
+
+
+class _RuleSchema:
+    """Annotation: a rule's value in the JSON Schema is a mode or an open mapping with `mode`."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [_MODE_SCHEMA, {"type": "object", "properties": {"mode": _MODE_SCHEMA}}]}
+
+
+RuleItem = Annotated[RuleSetting, BeforeValidator(_rule_setting), WrapSerializer(_short_rule), _RuleSchema()]
+RuleMap = dict[str, RuleItem]
+
+
+class ProfileMatch(Section):
+    """Which clients a profile is for; all that is given must fit."""
+
+    user_agent: str | None = Field(None, description="pattern of the User-Agent header, such as `Grandstream*`")
+    listener: Listen | None = Field(None, description="the listener the client came by")
+    network: tuple[Network, ...] = Field((), description="networks the client may come from")
+
+
+class Profile(Section):
+    """Repair settings for some clients, over those of `repair`."""
+
+    name: str = Field(description="its name in logs and in `listen`")
+    match: ProfileMatch = Field(ProfileMatch(), description="which clients it is for")
+    repair: RuleMap = Field(default_factory=dict, description="settings of rules, as in the section `repair`")
+
+
+class PluginSetting(Section):
+    """A repair rule of your own: `module:Rule` or a path, with its settings."""
+
+    rule: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+
+def _plugin(value: object) -> object:
+    if isinstance(value, str):
+        return {"rule": value}
+    if isinstance(value, dict):
+        settings = {key: item for key, item in value.items() if key != "rule"}
+        return {**({"rule": value["rule"]} if "rule" in value else {}), "settings": settings}
+    return value
+
+
+class _PluginSchema:
+    """Annotation: a plugin in the JSON Schema is a word or an open mapping with `rule`."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        word = {"type": "string", "title": "module:Rule or path"}
+        return {"anyOf": [word, {"type": "object", "properties": {"rule": word}, "required": ["rule"]}]}
+
+
+def _short_plugin(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
+    full = handler(value)
+    return {"rule": full["rule"], **full["settings"]} if full["settings"] else full["rule"]
+
+
+PluginItem = Annotated[PluginSetting, BeforeValidator(_plugin), WrapSerializer(_short_plugin), _PluginSchema()]
+
+Count = Annotated[Whole, Field(ge=1)]
+Positive = Annotated[Duration, Field(gt=0)]
+
+
+class Limits(Section):
+    """Bounds on what clients can make us hold; each is far above ordinary use."""
+
+    max_message: Annotated[Size, Field(ge=1300, le=1024 * 1024)] = Field(65535, description="bytes of one message")
+    max_head: Annotated[Size, Field(ge=1300, le=1024 * 1024)] = Field(
+        32768, description="bytes of the start line and all header fields of one message"
+    )
+    max_header_lines: Annotated[Whole, Field(ge=20)] = Field(500, description="header lines of one message")
+    linger: Positive = Field(43200.0, description="how long running calls still reach a client after it unregistered")
+    guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
+    guests: Count = Field(10000, description="unregistered callers remembered at once")
+    bindings: Count = Field(100000, description="registered clients")
+    transactions: Count = Field(200000, description="transactions at once, with those that wait for retransmissions")
+    flows: Count = Field(100000, description="connections and UDP sources at once")
+    idle_stream: Positive = Field(600.0, description="a connection without any traffic for so long is closed")
+    write_buffer: Annotated[Size, Field(ge=65536)] = Field(
+        262144, description="bytes that may wait for a slow reader before its connection is closed"
+    )
+
+
+class Timers(Section):
+    """The timers of RFC 3261 section 17 and 16.6. Change them only if the server's are changed alike."""
+
+    t1: Positive = Field(0.5, description="estimate of the round trip; first retransmission over UDP")
+    t2: Positive = Field(4.0, description="longest time between retransmissions, but for INVITE")
+    t4: Positive = Field(5.0, description="how long a message may stay in the network")
+    c: Positive = Field(185.0, description="how long a call may ring; more than 3 minutes (section 16.6 step 11)")
+
+
+class AdminSettings(Section):
+    """The HTTP socket for metrics, health and the inspector."""
+
+    listen: AdminListen = Field(
+        HostPort(host="127.0.0.1", port=9060), description="serves /metrics, /healthz, /readyz and /api; `off` for none"
+    )
+
+
+class LogSettings(Section):
+    """What is logged, and where."""
+
+    level: Literal["debug", "info", "warn", "error"] = Field("info", description="`debug` shows every repair")
+    format: Literal["text", "json"] = Field("text", description="lines for people, or one JSON object per line")
+    file: File | None = Field(None, description="the file to append to; default: standard error")
+
+
+class Networks(Section):
+    """What is known of the networks around us."""
+
+    local: tuple[Network, ...] = Field(
+        (), description="private networks in which clients and server reach each other directly"
+    )
+
+
+class Config(Section):
+    """All settings of one sipmend."""
+
+    server: ServerSettings = Field(description="the server or PBX behind the proxy")
+    public_address: PublicAddress | None = Field(
+        None, description="what clients see of us: an address or a name; needed by listeners on 0.0.0.0 and [::]"
+    )
+    listen: tuple[ListenItem, ...] = Field(min_length=1, description="the sockets for clients")
+    tls: TlsSettings | None = Field(None, description="the certificate for tls and wss listeners")
+    repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
+    profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")
+    plugins: tuple[PluginItem, ...] = Field((), description="repair rules of your own")
+    limits: Limits = Field(Limits(), description="bounds")
+    timers: Timers = Field(Timers(), description="timers of RFC 3261")
+    store: Annotated[str, Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$")] = Field(
+        "memory", description="where registered clients are kept: `memory`, `sqlite:PATH` or `redis://HOST`"
+    )
+    admin: AdminSettings = Field(AdminSettings(), description="metrics and health")
+    log: LogSettings = Field(LogSettings(), description="logging")
+    networks: Networks = Field(Networks(), description="networks around us")
+    token_key: File = Field(
+        SYSTEM_KEY,
+        description="the key that signs our tokens; made on first start. "
+        "Where /var/lib/sipmend cannot be written: $XDG_STATE_HOME/sipmend or ~/.local/state/sipmend",
+    )
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @property
+    def origin(self) -> Origin:
+        """Where each setting stood in the file; empty when the settings came from no file."""
+        return self._origin
+
+    def placed(self, origin: Origin) -> Config:
+        """The same settings, which know their places."""
+        config = self.model_copy()
+        config._origin = origin
+        return config
