@@ -108,8 +108,11 @@ class Flow:
         "number",
         "open",
         "outgoing",
+        "received",
         "remote_host",
         "remote_port",
+        "rport",
+        "source",
         "subject",
     )
 
@@ -130,6 +133,10 @@ class Flow:
         self.open = True
         self.heard = 0.0
         self.mark = b"%06x" % number
+        # As they are written in a Via: the host to compare with, `received` and the value of `rport`.
+        self.source = host_octets(remote_host)
+        self.received = remote_host.encode()
+        self.rport = b"%d" % remote_port
         self.subject = b""
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)

@@ -79,7 +79,8 @@ class Health:
         """A target is taken for dead until it answers again."""
         if target.up:
             target.up = False
-            out.append(Note("warn", "the server at {target} is down: {reason}", {"target": target.name, "reason": reason}))
+            fields: dict[str, object] = {"target": target.name, "reason": reason}
+            out.append(Note("warn", "the server at {target} is down: {reason}", fields))
 
     def _probe(self, target: Target, now: float, out: list[Effect]) -> None:
         node = self._node

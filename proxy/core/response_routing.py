@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from proxy.core.flows import Flows
 from proxy.counts import Counts
-from proxy.flow import CLIENT, UDP, Flow, host_octets
+from proxy.flow import CLIENT, Flow
 from proxy.sip.message import Request
 from proxy.sip.registry import VIA
 from proxy.sip.via import add_params
@@ -19,31 +19,39 @@ def stamp_via(request: Request, flow: Flow) -> None:
 
     > If the host portion of the "sent-by" parameter contains a domain name, or if it contains an IP address that
     > differs from the packet source address, the server MUST add a "received" parameter (18.2.1)
+
+    The view `request.via` stays what the sender wrote.
     """
     via = request.via
-    source = host_octets(flow.remote_host)
-    rport = via.rport
-    if rport is None and via.host == source and via.received is None:
+    params = via.params.lower()
+    asks = b"rport" in params and via.rport is not None
+    if not asks and via.host == flow.source and b"received" not in params:
         return
     index = request.names.index(VIA)
-    name, _, value = request.lines[index].partition(b":")
-    # RFC 3581 section 4: with rport, `received` is added even if it says nothing new.
-    received = flow.remote_host.encode()
-    port = None if rport is None else b"%d" % flow.remote_port
-    request.replace(index, b"%b:%b" % (name, add_params(value, received, port)))
+    line = request.lines[index]
+    if asks and b"received" not in params and b"," not in line and b'"' not in line:
+        before, found, after = line.partition(b";rport")
+        if found and (not after or after[:1] == b";"):
+            # The usual form. RFC 3581 section 4: with rport, `received` is added even if it says nothing new.
+            request.lines[index] = b"%b;rport=%b%b;received=%b" % (before, flow.rport, after, flow.received)
+            return
+    name, _, value = line.partition(b":")
+    stamped = add_params(value, flow.received, flow.rport if asks else None)
+    request.lines[index] = b"%b:%b" % (name, stamped)
 
 
 def reply_flow(request: Request, flow: Flow, flows: Flows, counts: Counts) -> Flow:
-    """The flow for the responses to this request, as its top Via says before it is stamped."""
+    """The flow for the responses to this request, as its top Via says."""
     via = request.via
-    if via.maddr is not None:
+    params = via.params.lower()
+    if b"maddr" in params and via.maddr is not None:
         counts.dropped["maddr_ignored"] += 1
-    if flow.listener.transport != UDP or via.rport is not None:
+    if flow.listener.reliable or (b"rport" in params and via.rport is not None):
         return flow
     port = via.port or 5060
     if port == flow.remote_port:
         return flow
-    if flow.listener.side == CLIENT and via.host != host_octets(flow.remote_host):
+    if flow.listener.side == CLIENT and via.host != flow.source:
         # Behind a NAT, or without an address of its own: the port in its Via is not one that we can reach.
         return flow
     return flows.udp(flow.listener, flow.remote_host, port)

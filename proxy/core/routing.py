@@ -6,16 +6,20 @@ MAC fits this Call-ID says anything; any other of ours is removed without effect
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.core.settings import CoreSettings
 from proxy.core.tokens import RouteMark, TokenMint, is_token
 from proxy.flow import DEFAULT_PORTS, SERVER
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Request, line_value
+from proxy.sip.message import Request, addresses_of, line_value
 from proxy.sip.params import split_list
 from proxy.sip.registry import ROUTE
 from proxy.sip.route import remove_first
 from proxy.sip.uri import Uri
+
+_MEMO_LIMIT: Final = 4096
 
 
 class Removed:
@@ -37,10 +41,12 @@ class Removed:
 class OwnRoutes:
     """Knows our own addresses and tokens in Routes and Request-URIs."""
 
-    __slots__ = ("_client_addresses", "_mint", "_server_addresses")
+    __slots__ = ("_client_addresses", "_marks", "_mint", "_server_addresses")
 
     def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
         self._mint = mint
+        # What our Record-Routes said, by user part and Call-ID: every request of a dialog brings the same.
+        self._marks: dict[tuple[bytes, bytes], RouteMark] = {}
         client: set[tuple[bytes, int]] = set()
         server: set[tuple[bytes, int]] = set()
         for listener in settings.listeners:
@@ -63,31 +69,43 @@ class OwnRoutes:
     def mark_of(self, uri: Uri, call_id: bytes) -> RouteMark | None:
         """What our Record-Route says if this is one of this dialog; None otherwise."""
         user = uri.user
-        if user is None or user[:1] != b"r" or not is_token(user):
+        if user is None or user[:1] != b"r":
             return None
-        return self._mint.read_record_route(user, call_id)
+        key = (user, call_id)
+        mark = self._marks.get(key)
+        if mark is None and is_token(user):
+            mark = self._mint.read_record_route(user, call_id)
+            if mark is not None:  # of ours, so nobody else decides how much is kept here
+                if len(self._marks) >= _MEMO_LIMIT:
+                    self._marks.clear()
+                self._marks[key] = mark
+        return mark
 
     def strip(self, request: Request) -> Removed:
         """Take our own Routes off the top: at most one pair per pass (protocol 8.5)."""
-        removed = Removed()
         top = top_route(request)
-        if top is None or not self._is_ours(top, request.call_id, removed):
-            return removed
+        if top is None:
+            return NOTHING_REMOVED
+        removed = Removed()
+        if not self._is_ours(top, request.call_id, removed):
+            return NOTHING_REMOVED
         remove_top_route(request)
         removed.count = 1
         following = top_route(request)
-        if following is not None and following.uri.user == top.uri.user:
-            rest = Removed()
-            if self._is_ours(following, request.call_id, rest):
-                remove_top_route(request)
-                removed.count = 2
+        if (
+            following is not None
+            and following.uri.user == top.uri.user
+            and (removed.mark is not None or self._is_ours(following, request.call_id, Removed()))
+        ):
+            remove_top_route(request)
+            removed.count = 2
         return removed
 
     def undo_strict(self, request: Request) -> bool:
         """Request-URI and last Route change places back if a strict router put our Record-Route there (16.4)."""
         uri = request.request_uri
         user = uri.user
-        if user is None or user[:1] != b"r" or uri.param(b"lr") is None:
+        if user is None or not user.startswith(b"r") or uri.param(b"lr") is None:
             return False
         if self.mark_of(uri, request.call_id) is None and not self.is_own_address(uri):
             return False
@@ -113,7 +131,7 @@ class OwnRoutes:
         user = uri.user
         if user is not None and is_token(user):
             if user[:1] == b"r":
-                found.mark = self._mint.read_record_route(user, call_id)
+                found.mark = self.mark_of(uri, call_id)
                 if found.mark is not None:
                     return True
             elif user[:1] == b"p" and self.is_own_address(uri):
@@ -123,17 +141,20 @@ class OwnRoutes:
         return self.is_own_address(uri)
 
 
+# Nothing was taken off: one value for all requests without a Route of ours. Nobody changes it.
+NOTHING_REMOVED: Final = Removed()
+
+
 def top_route(request: Request) -> NameAddr | None:
     """The topmost Route; None if there is none, or if it cannot be read."""
     names = request.names
     if ROUTE not in names:
         return None
-    value = line_value(request.lines[names.index(ROUTE)])
     try:
-        elements = split_list(value)
-        return parse_name_addr(elements[0]) if elements else None
+        routes = addresses_of(request.lines[names.index(ROUTE)])
     except HeaderError:
         return None
+    return routes[0] if routes else None
 
 
 def remove_top_route(request: Request) -> None:

@@ -19,11 +19,13 @@ class Target:
         "address",
         "answered",
         "flow",
+        "host",
         "host_port",
         "index",
         "name",
         "path_proven",
         "path_refused",
+        "port",
         "rtt",
         "up",
     )
@@ -33,7 +35,9 @@ class Target:
         self.address = address
         self.flow: Flow | None = None
         transport, host, port = address
-        self.host_port = b"%b:%d" % (host_octets(host), port)
+        self.host = host_octets(host)
+        self.port = port
+        self.host_port = b"%b:%d" % (self.host, port)
         self.name = f"{TRANSPORTS[transport]}:{self.host_port.decode()}"
         self.up = True
         self.answered = False

@@ -18,7 +18,7 @@ from proxy.core.node import Node
 from proxy.core.registration import add_path, is_nameable, read_registration
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.response_routing import reply_flow, stamp_via
-from proxy.core.routing import OwnRoutes, Removed, remove_top_route, top_route
+from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
 from proxy.core.targets import Target
 from proxy.core.tokens import guest_subject
 from proxy.core.validation import request_uri
@@ -63,7 +63,7 @@ class ToServer:
         sent_by_port = request.via.port
         stamp_via(request, flow)
         removed = self._strip_routes(request, flow, out)
-        if removed.mark is not None and request.to.tag is not None and self._next_is_own(request):
+        if removed.mark is not None and ROUTE in request.names and self._is_spiral(request):
             return removed
         # The received request: what our own answers are made of.
         received = request
@@ -142,7 +142,7 @@ class ToServer:
         """Take our own Routes off, and out of dialog those that name nobody we may send to (protocol 7.4)."""
         routes = self._routes
         if ROUTE not in request.names:
-            return Removed()
+            return NOTHING_REMOVED
         routes.undo_strict(request)
         removed = routes.strip(request)
         if request.to.tag is None:
@@ -185,10 +185,10 @@ class ToServer:
                 )
             )
 
-    def _next_is_own(self, request: Request) -> bool:
-        """Whether the next Route is one of ours for another client in this dialog: a spiral."""
+    def _is_spiral(self, request: Request) -> bool:
+        """Whether the next Route is one of ours for another client in this dialog."""
         top = top_route(request)
-        if top is None:
+        if top is None or request.to.tag is None:
             return False
         try:
             return self._routes.mark_of(top.uri, request.call_id) is not None
@@ -210,23 +210,30 @@ class ToServer:
         if request.to.tag is not None and request.method != REGISTER:
             top = top_route(request)
             uri = top.uri if top is not None else request_uri(request)
-            host = plain_host(uri)
-            port = uri.port or 5060
-            if self._routes.is_client_address(uri) and top is None:
-                # The Contact that we put in where the server gave none: it means the server itself.
-                _, server_host, server_port = target.address
-                request.set_uri(b"sip:%b@%b:%d" % (uri.user or b"", server_host.encode(), server_port))
-            elif (host, port) != target.address[1:]:
-                if node.targets.may_follow(host, port):
-                    leaving = node.targets.connect((self._transport_of(uri), host, port), out)
-                else:
-                    self._note_misdirected(host, port, request, out)
+            if uri.host != target.host or uri.port != target.port:
+                leaving = self._followed(uri, top is None, target, request, out)
         if leaving is None:
             leaving = node.targets.flow_to(target, out)
         if leaving is None:
             name = TRANSPORTS[target.address[0]]
             raise SipError(f"no server-side socket speaks {name}", 503, "no_target")
         return leaving
+
+    def _followed(
+        self, uri: Uri, last: bool, target: Target, request: Request, out: list[Effect]
+    ) -> Flow | None:
+        """The flow to a next hop other than the dialog's target, where that is allowed; else None."""
+        node = self._node
+        host = plain_host(uri)
+        port = uri.port or 5060
+        if last and self._routes.is_client_address(uri):
+            # The Contact that we put in where the server gave none: it means the server itself.
+            request.set_uri(b"sip:%b@%b" % (uri.user or b"", target.host_port))
+        elif (host, port) != target.address[1:]:
+            if node.targets.may_follow(host, port):
+                return node.targets.connect((self._transport_of(uri), host, port), out)
+            self._note_misdirected(host, port, request, out)
+        return None
 
     def _transport_of(self, uri: Uri) -> int:
         name = (uri.param(b"transport") or b"udp").lower().decode("ascii", "replace")

@@ -44,6 +44,7 @@ def line_value(line: bytes) -> bytes:
 _MEMO_ENTRIES = 4096
 _MEMO_LINE = 512
 _addresses: dict[bytes, NameAddr] = {}
+_address_lists: dict[bytes, list[NameAddr]] = {}
 _cseqs: dict[bytes, tuple[int, bytes]] = {}
 _View = TypeVar("_View")
 
@@ -62,6 +63,15 @@ def address_of(line: bytes) -> NameAddr:
         view = parse_name_addr(line_value(line))
         _remember(_addresses, line, view)
     return view
+
+
+def addresses_of(line: bytes) -> list[NameAddr]:
+    """All addresses in a header line (Route, Record-Route); raises HeaderError. The list is shared."""
+    views = _address_lists.get(line)
+    if views is None:
+        views = [parse_name_addr(element) for element in split_list(line_value(line))]
+        _remember(_address_lists, line, views)
+    return views
 
 
 class Message:
