@@ -21,6 +21,9 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 # What phones send to keep a NAT open: CRLFs (RFC 5626 section 3.5.1 on streams, seen on UDP too) and NULs.
 _KEEP_ALIVE = b"\r\n\0 "
 
+# How the kernel shows an IPv4 address at a socket on [::] (RFC 4291 section 2.5.5.2).
+MAPPED = "::ffff:"
+
 
 class UdpPort(DatagramProtocol):
     """One UDP socket. `send` writes to the socket itself: Twisted's own write checks the address each time."""
@@ -42,6 +45,7 @@ class UdpPort(DatagramProtocol):
         self._deliver = deliver
         self._clock = clock
         self._port: Any = None
+        self._dual = listener.host == "::"
         self._sendto: Callable[[bytes, tuple[str, int]], int] = _unbound
 
     def listen(self) -> None:
@@ -54,7 +58,7 @@ class UdpPort(DatagramProtocol):
         sock: socket.socket = transport.socket
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
-        self._sendto = sock.sendto
+        self._sendto = _both_families(sock.sendto) if self._dual else sock.sendto
 
     def stopProtocol(self) -> None:
         self._sendto = _unbound
@@ -63,7 +67,10 @@ class UdpPort(DatagramProtocol):
         if len(datagram) < 9 and not datagram.strip(_KEEP_ALIVE):
             self.keep_alives += 1
             return
-        self._deliver(MessageReceived(self._flow(self.listener, addr[0], addr[1]), datagram, self._clock()))
+        host = addr[0]
+        if self._dual:
+            host = host.removeprefix(MAPPED)
+        self._deliver(MessageReceived(self._flow(self.listener, host, addr[1]), datagram, self._clock()))
 
     def connectionRefused(self) -> None:
         """ICMP said that a port is closed; the socket is not connected, so nobody knows whose: timers will tell."""
@@ -88,6 +95,16 @@ class UdpPort(DatagramProtocol):
         if self._port is not None:
             self._port.stopListening()
             self._port = None
+
+
+def _both_families(sendto: Callable[[bytes, tuple[str, int]], int]) -> Callable[[bytes, tuple[str, int]], int]:
+    """The same for a socket on [::], which takes IPv4 addresses only as mapped ones."""
+
+    def send(octets: bytes, address: tuple[str, int]) -> int:
+        host, port = address
+        return sendto(octets, (host if ":" in host else MAPPED + host, port))
+
+    return send
 
 
 def _unbound(octets: bytes, address: tuple[str, int]) -> int:
