@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from proxy.config.address import overlaps, public_host, public_port
 from proxy.config.errors import ConfigError, KeyPath, did_you_mean
 from proxy.config.fault import located
-from proxy.config.model import Config, RuleSetting
+from proxy.config.model import Config
+from proxy.config.section import RuleSetting
 from proxy.config.unavailable import unavailable
 from proxy.config.units import format_duration, host_family, is_wildcard
 from proxy.config.uris import ListenUri, ServerUri

@@ -5,63 +5,33 @@ Rules that tie several settings together are in `proxy.config.check`, texts of e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    PrivateAttr,
-    SerializerFunctionWrapHandler,
-    WrapSerializer,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from proxy.config.errors import Origin
-from proxy.config.units import Duration, File, Host, Network, Size, Whole, shown, switch_word
+from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
+from proxy.config.units import Count, File, Host, Network, Port, Positive, Share, Size, switch_word, whole_schema
 from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
 
-Mode = Literal["off", "report", "repair"]
-ModeWord = Annotated[Mode, BeforeValidator(switch_word)]
 Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(switch_word)]
-Port = Annotated[Whole, Field(ge=1, le=65535)]
 SYSTEM_KEY = Path("/var/lib/sipmend/token.key")
-
-
-class ShortForm:
-    """Annotation: in the JSON Schema the value may also be written as one scalar."""
-
-    def __init__(self, short: dict[str, Any]) -> None:
-        self.short = short
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [self.short, handler(core)]}
-
-
-class Section(BaseModel):
-    """What all sections share: frozen, and unknown keys are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Target(Section):
     """One address of the server, with the meaning of priority and weight in RFC 2782."""
 
     uri: Server = Field(description="where it is; without port and transport RFC 3263 finds them (NAPTR, SRV, A, AAAA)")
-    priority: Annotated[Whole, Field(ge=0, le=65535)] = Field(0, description="lower ones are tried first")
-    weight: Annotated[Whole, Field(ge=0, le=65535)] = Field(1, description="share of the calls among equal priorities")
+    priority: Share = Field(0, description="lower ones are tried first")
+    weight: Share = Field(1, description="share of the calls among equal priorities")
 
 
 class Health(Section):
     """How the targets are watched: an OPTIONS request at each interval."""
 
-    interval: Annotated[Duration, Field(gt=0)] = Field(30.0, description="time between two OPTIONS to a target")
-    timeout: Annotated[Duration, Field(gt=0)] = Field(5.0, description="without an answer for so long it is down")
+    interval: Positive = Field(30.0, description="time between two OPTIONS to a target")
+    timeout: Positive = Field(5.0, description="without an answer for so long it is down")
 
 
 class ServerSettings(Section):
@@ -91,7 +61,11 @@ class ServerSettings(Section):
     )
     options_gone: Annotated[
         Literal["silent", "480"], BeforeValidator(lambda value: "480" if value == 480 else value)
-    ] = Field("silent", description="OPTIONS from the server to a client that is gone: no answer, or 480")
+    ] = Field(
+        "silent",
+        description="OPTIONS from the server to a client that is gone: no answer, or 480",
+        json_schema_extra={"enum": ["silent", "480", 480], "type": ["string", "integer"]},
+    )
 
 
 class ListenerSettings(Section):
@@ -124,46 +98,6 @@ class TlsSettings(Section):
     private_key: File = Field(description="its private key, PEM")
 
 
-class RuleSetting(Section):
-    """What one repair rule does: its mode (none: the rule's own default) and the rule's own settings."""
-
-    mode: Mode | None = None
-    settings: Mapping[str, Any] = Field(default_factory=dict)
-
-
-def _rule_setting(value: object) -> object:
-    """`off` and `{mode: off, host: domain}` become a `RuleSetting`; `check_rules` checks the settings."""
-    if isinstance(value, RuleSetting):
-        return value
-    value = switch_word(value)
-    if isinstance(value, str):
-        return {"mode": value}
-    if not isinstance(value, dict):
-        raise ValueError(f"should be off, report or repair, or a mapping with mode and settings, not {shown(value)}")
-    settings = {key: item for key, item in value.items() if key != "mode"}
-    return {"mode": switch_word(value.get("mode")), "settings": settings}
-
-
-def _short_rule(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
-    full = handler(value)
-    mode = {"mode": full["mode"]} if full.get("mode") is not None else {}
-    return full["mode"] if mode and not full["settings"] else {**mode, **full["settings"]}
-
-
-_MODE_SCHEMA = {"enum": ["off", "report", "repair", False], "title": "off, report or repair"}
-
-
-class _RuleSchema:
-    """Annotation: a rule's value in the JSON Schema is a mode or an open mapping with `mode`."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [_MODE_SCHEMA, {"type": "object", "properties": {"mode": _MODE_SCHEMA}}]}
-
-
-RuleItem = Annotated[RuleSetting, BeforeValidator(_rule_setting), WrapSerializer(_short_rule), _RuleSchema()]
-RuleMap = dict[str, RuleItem]
-
-
 class ProfileMatch(Section):
     """Which clients a profile is for; all that is given must fit."""
 
@@ -180,41 +114,6 @@ class Profile(Section):
     repair: RuleMap = Field(default_factory=dict, description="settings of rules, as in the section `repair`")
 
 
-class PluginSetting(Section):
-    """A repair rule of your own: `module:Rule` or a path, with its settings."""
-
-    rule: str
-    settings: Mapping[str, Any] = Field(default_factory=dict)
-
-
-def _plugin(value: object) -> object:
-    if isinstance(value, str):
-        return {"rule": value}
-    if isinstance(value, dict):
-        settings = {key: item for key, item in value.items() if key != "rule"}
-        return {**({"rule": value["rule"]} if "rule" in value else {}), "settings": settings}
-    return value
-
-
-class _PluginSchema:
-    """Annotation: a plugin in the JSON Schema is a word or an open mapping with `rule`."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        word = {"type": "string", "title": "module:Rule or path"}
-        return {"anyOf": [word, {"type": "object", "properties": {"rule": word}, "required": ["rule"]}]}
-
-
-def _short_plugin(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
-    full = handler(value)
-    return {"rule": full["rule"], **full["settings"]} if full["settings"] else full["rule"]
-
-
-PluginItem = Annotated[PluginSetting, BeforeValidator(_plugin), WrapSerializer(_short_plugin), _PluginSchema()]
-
-Count = Annotated[Whole, Field(ge=1)]
-Positive = Annotated[Duration, Field(gt=0)]
-
-
 class Limits(Section):
     """Bounds on what clients can make us hold; each is far above ordinary use."""
 
@@ -222,7 +121,7 @@ class Limits(Section):
     max_head: Annotated[Size, Field(ge=1300, le=1024 * 1024)] = Field(
         32768, description="bytes of the start line and all header fields of one message"
     )
-    max_header_lines: Annotated[Whole, Field(ge=20)] = Field(500, description="header lines of one message")
+    max_header_lines: Annotated[Count, Field(ge=20), whole_schema(20)] = Field(500, description="header lines of one message")
     linger: Positive = Field(43200.0, description="how long running calls still reach a client after it unregistered")
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")
@@ -264,7 +163,9 @@ class Networks(Section):
     """What is known of the networks around us."""
 
     local: tuple[Network, ...] = Field(
-        (), description="private networks in which clients and server reach each other directly"
+        (),
+        description="private networks in which clients and server reach each other directly; "
+        "those that the server itself is in always count",
     )
 
 

@@ -15,6 +15,8 @@ import yaml
 
 from proxy.config.model import Config
 from proxy.config.unavailable import ROWS
+from proxy.config.units import REFERENCE_PATTERN, format_duration
+from proxy.config.uris import HostPort, ListenUri
 
 REFERENCE = "docs/configuration.md"
 SCHEMA = "docs/sipmend.schema.json"
@@ -62,13 +64,15 @@ An unknown key, a key given twice and a value of the wrong kind are errors: noth
 def render_effective(config: Config) -> str:
     """All settings in effect as YAML, defaults included, passwords hidden. It is a valid configuration file."""
     data = config.model_dump(mode="json", exclude_none=True)
+    # None is a setting of its own here, and not the lack of one.
+    data["admin"]["listen"] = "off" if config.admin.listen is None else str(config.admin.listen)
     data["store"] = _PASSWORD.sub(r"\1***@", data["store"])
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110)
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the configuration file."""
-    schema = Config.model_json_schema(mode="validation")
+    schema = _written(Config.model_json_schema(mode="validation"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -76,9 +80,42 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _written(node: Any) -> Any:
+    """The schema with each default as it is written in the file."""
+    if isinstance(node, list):
+        return [_written(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: _written(value) for key, value in node.items()}
+    default = result.get("default")
+    if node.get("title") == "duration" and isinstance(default, float):
+        result["default"] = format_duration(default)
+    elif node.get("title") == "listener" and isinstance(default, dict):
+        result["default"] = str(ListenUri.model_validate(default))
+    elif node.get("title") == "address:port or off" and isinstance(default, dict):
+        result["default"] = str(HostPort.model_validate(default))
+    elif isinstance(default, dict):
+        # The defaults of a section stand at its own keys.
+        del result["default"]
+    return result
+
+
+def _referable(node: Any) -> Any:
+    """The schema in which a reference to the environment may also stand for a word of a closed set."""
+    if isinstance(node, list):
+        return [_referable(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: _referable(value) for key, value in node.items()}
+    if isinstance(result.get("enum"), list):
+        words = {key: result.pop(key) for key in ("enum", "type") if key in result}
+        result["anyOf"] = [words, {"type": "string", "pattern": REFERENCE_PATTERN}]
+    return result
+
+
 def render_schema() -> str:
     """The JSON Schema as it stands in the repository."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(_referable(json_schema()), indent=2, ensure_ascii=False) + "\n"
 
 
 def render_reference() -> str:

@@ -11,16 +11,18 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\Z")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+)\s*([kKM]?)\Z")
+_SIZE = re.compile(r"([0-9]{1,15})\s*([kKM]?)\Z")
 _BYTES = {"": 1, "k": 1024, "K": 1024, "M": 1024 * 1024}
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 
-DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"
-SIZE_PATTERN = r"^\d+\s*[kKM]?$"
+# In the schema a reference to the environment may stand for any value.
+REFERENCE_PATTERN = r"\$\{"
+DURATION_PATTERN = r"^(.*\$\{.*|[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d))$"
+SIZE_PATTERN = r"^(.*\$\{.*|[0-9]+\s*[kKM]?)$"
 
 
 def parse_duration(value: object) -> float:
@@ -55,7 +57,7 @@ def parse_size(value: object) -> int:
 
 def parse_whole(value: object) -> object:
     """Whole numbers only: `true` is not 1, 5.0 is not 5. Digits in quotes (from the environment) are a number."""
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value.strip()):
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]{1,15}", value.strip()):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"should be a whole number, not {shown(value)}")
@@ -153,6 +155,13 @@ def _schema(kind: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **more, "title": kind})
 
 
+def whole_schema(least: int, most: int | None = None) -> WithJsonSchema:
+    bounds = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
+    title = f"number, at least {least}" if most is None else f"number from {least} to {most}"
+    reference = {"type": "string", "pattern": REFERENCE_PATTERN}
+    return WithJsonSchema({"anyOf": [{"type": "integer", **bounds}, reference], "title": title})
+
+
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -169,7 +178,11 @@ Size = Annotated[
         }
     ),
 ]
-Whole = Annotated[int, BeforeValidator(parse_whole), WithJsonSchema({"type": "integer", "title": "number"})]
+Whole = Annotated[int, BeforeValidator(parse_whole)]
+Share = Annotated[Whole, Field(ge=0, le=65535), whole_schema(0, 65535)]
+Port = Annotated[Whole, Field(ge=1, le=65535), whole_schema(1, 65535)]
+Count = Annotated[Whole, Field(ge=1), whole_schema(1)]
+Positive = Annotated[Duration, Field(gt=0)]
 Host = Annotated[str, BeforeValidator(parse_host), _schema("address or name")]
 Network = Annotated[
     IPv4Network | IPv6Network,

@@ -170,9 +170,14 @@ def _text(title: str, **more: Any) -> WithJsonSchema:
 _STRING = PlainSerializer(str, return_type=str)
 
 Listen = Annotated[
-    ListenUri, BeforeValidator(parse_listen), _STRING, _text("listener", pattern=r"^(udp|tcp|tls|ws|wss)://")
+    ListenUri,
+    BeforeValidator(parse_listen),
+    _STRING,
+    _text("listener", pattern=r"^([uU][dD][pP]|[tT][cC][pP]|[tT][lL][sS]|[wW][sS][sS]?)://|\$\{"),
 ]
-Server = Annotated[ServerUri, BeforeValidator(parse_server), _STRING, _text("SIP URI", pattern="^[sS][iI][pP][sS]?:")]
+Server = Annotated[
+    ServerUri, BeforeValidator(parse_server), _STRING, _text("SIP URI", pattern=r"^[sS][iI][pP][sS]?:|\$\{")
+]
 AdminListen = Annotated[
     HostPort | None,
     BeforeValidator(parse_host_port),
