@@ -34,19 +34,23 @@ def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
     oddities: list[str] = []
     end = octets.find(b"\r\n\r\n")
     if end < 0:
-        octets, end = _close_head(octets, oddities)
+        octets = _close_head(octets, oddities)
+        end = octets.find(b"\r\n\r\n")
     head = octets[:end]
     feeds = head.count(b"\n")
     if feeds > max_lines:
         raise ParseError(f"more than {max_lines} header lines", label="too_many_lines")
-    if b"\0" in head or head.count(b"\r") != feeds or head.count(b"\r\n") != feeds:
+    if head.count(b"\r") != feeds or head.count(b"\r\n") != feeds:
         octets = _mend_line_ends(octets, oddities)
         end = octets.find(b"\r\n\r\n")
         head = octets[:end]
+    # > quoted-pair  =  "\" (%x00-09 / %x0B-0C / %x0E-7F)  (25.1): a NUL is legal there, and nowhere else.
+    if b"\0" in head and b"\0" in head.replace(b"\\\0", b""):
+        raise ParseError("a NUL stands inside a header line", label="control_character")
     lines = head.split(b"\r\n")
     names = [_canon(line.partition(b":")[0]) for line in lines]
     names[0] = START
-    known: list[bytes] = names if None not in names else _spell_out(lines, names, oddities)  # type: ignore[assignment]
+    known: list[bytes] = names if None not in names else _spell_out(lines, names, oddities)  # type: ignore[assignment]  # no None in it
     message = _start(lines, known, octets[end + 4 :], oddities)
     if CONTENT_LENGTH in known:
         _cut_body(message, oddities)
@@ -55,33 +59,28 @@ def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
     return message
 
 
-def _close_head(octets: bytes, oddities: list[str]) -> tuple[bytes, int]:
-    """A head that does not end in an empty line: with bare line feeds, or cut off."""
+def _close_head(octets: bytes, oddities: list[str]) -> bytes:
+    """Give a head that does not end in an empty line its end: it has bare line feeds, or was cut off."""
     if b"\n\n" in octets or b"\n\r\n" in octets:
-        octets = _mend_line_ends(octets, oddities)
-        end = octets.find(b"\r\n\r\n")
-        if end >= 0:
-            return octets, end
+        return _mend_line_ends(octets, oddities)
     oddities.append(NO_BLANK_LINE)
-    octets = octets.rstrip(b"\r\n") + b"\r\n\r\n"
-    return octets, len(octets) - 4
+    return octets.rstrip(b"\r\n") + b"\r\n\r\n"
 
 
 def _mend_line_ends(octets: bytes, oddities: list[str]) -> bytes:
     """Make every line of the head end in CRLF, as the next element would read it; the body is left alone.
 
-    A bare LF is a line end to most servers: were it passed on as it is, they would see a header that we did not.
+    There is an empty line. A bare LF is a line end to most servers: were it passed on as it is, they would see a
+    header that we did not.
     """
-    ends = [end for end in (octets.find(b"\n\n"), octets.find(b"\n\r\n")) if end >= 0]
-    end = min(ends) if ends else len(octets)
-    head = octets[:end].replace(b"\r\n", b"\n")
-    if b"\r" in head.rstrip(b"\r") or b"\0" in head:
-        raise ParseError("a control character (CR or NUL) stands inside a header line", label="control_character")
-    if BARE_LF not in oddities:
-        oddities.append(BARE_LF)
+    end = min(end for end in (octets.find(b"\n\n"), octets.find(b"\n\r\n")) if end >= 0)
+    head = octets[:end].removesuffix(b"\r").replace(b"\r\n", b"\n")
+    if b"\r" in head:
+        raise ParseError("a carriage return stands inside a header line", label="control_character")
+    oddities.append(BARE_LF)
     tail = octets[end:]
     body = tail[2:] if tail.startswith(b"\n\n") else tail[3:]
-    return head.rstrip(b"\r").replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
+    return head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
 
 
 def _spell_out(lines: list[bytes], names: list[bytes | None], oddities: list[str]) -> list[bytes]:
