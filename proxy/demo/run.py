@@ -10,6 +10,7 @@ import errno
 import secrets
 import signal
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,7 +121,7 @@ class Demo:
         self._reactor = reactor
         self._console = console
         self._listen = listen
-        self._folder = TemporaryDirectory(prefix="sipmend-demo-")
+        self._folder: TemporaryDirectory[str] | None = None
         self._stage = Stage(reactor, DOMAIN.encode())
         self._service: Service | None = None
         self._password = secrets.token_hex(4)
@@ -131,6 +132,7 @@ class Demo:
     async def start(self) -> None:
         """Start the server and sipmend. Raises DemoFailedError."""
         self._places = places = find_places(self._listen)
+        self._folder = TemporaryDirectory(prefix="sipmend-demo-")
         server = self._stage.server
         try:
             server.listen(LOOPBACK, media_host=places.public)
@@ -147,10 +149,13 @@ class Demo:
 
     async def show(self) -> bool:
         """Play the three stories, each straight to the server and through sipmend. True if all went well there."""
-        results = [await self._tell(number, story) for number, story in enumerate(STORIES, 1)]
-        passed = sum(results)
+        return self.summary([await self._tell(number, story) for number, story in enumerate(STORIES, 1)])
+
+    def summary(self, results: Sequence[bool]) -> bool:
+        """Say how many of the stories ended well; True if all did."""
         self._console.print(Rule())
-        self._say(f"{passed} of {len(results)} broken clients work through sipmend.", "bold" if all(results) else "red")
+        style = "bold" if all(results) else "bold red"
+        self._say(f"{sum(results)} of {len(results)} broken clients work through sipmend.", style)
         return all(results)
 
     async def _tell(self, number: int, story: Story) -> bool:
@@ -202,7 +207,8 @@ Browsers need WebSocket, which is not in this version.""")
         self._stage.server.stop()
         if self._service is not None:
             await self._service.stop()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 async def play(demo: Demo, console: Console, once: bool, ended: Deferred[None]) -> int:

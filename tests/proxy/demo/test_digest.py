@@ -50,7 +50,9 @@ def test_challenge_without_qop_is_answered_without():
     assert given[b"response"] == expected_response(given, b"u", b"p", b"BYE")
 
 
-@pytest.mark.parametrize("value", [b'Digest realm="r"', b'Basic realm="r"', b"", b'Digest realm="r",nonce="n",algorithm=SHA-256'])
+@pytest.mark.parametrize(
+    "value", [b'Digest realm="r"', b'Basic realm="r"', b"", b'Digest realm="r",nonce="n",algorithm=SHA-256']
+)
 def test_challenge_that_cannot_be_answered_is_refused(value):
     with pytest.raises(ValueError, match="the challenge"):
         credentials(value, b"u", b"p", b"BYE", b"sip:x", b"c")

@@ -41,7 +41,8 @@ def signed(registrar, user=b"anna", password=b"secret"):
         registrar.authenticate(register())
     assert refused.value.status == 401
     asked = dict(refused.value.headers)[b"WWW-Authenticate"]
-    return register(headers=[(b"Authorization", credentials(asked, user, password, b"REGISTER", b"sip:demo.test", b"c"))])
+    given = credentials(asked, user, password, b"REGISTER", b"sip:demo.test", b"c")
+    return register(headers=[(b"Authorization", given)])
 
 
 def test_right_password_gets_in(registrar):
