@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from peer_process import PeerProcess, eventually, fresh_address
@@ -17,7 +18,7 @@ CLIENT_PORT = 5060
 SERVER_PORT = 5070
 ADMIN_PORT = 9060
 READY = re.compile(r"^ready\b", re.MULTILINE)
-Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
+Value = Any  # what YAML can say
 
 
 def command() -> list[str]:
@@ -47,7 +48,12 @@ class Sipmend:
     """A running proxy: `address` is where clients send, `inside` the IP address the server sees."""
 
     def __init__(
-        self, server: str, work: Path, domain: str = "pbx.test", changes: Mapping[str, Value] | None = None
+        self,
+        server: str,
+        work: Path,
+        domain: str = "pbx.test",
+        health: dict[str, Value] | None = None,
+        changes: Mapping[str, Value] | None = None,
     ) -> None:
         self.edge = fresh_address()
         self.inside = fresh_address()
@@ -55,7 +61,9 @@ class Sipmend:
         self.server_side = (self.inside, SERVER_PORT)
         work.mkdir(parents=True, exist_ok=True)
         config = work / "sipmend.yaml"
-        config.write_text(yaml.safe_dump(settings(server, domain, self.edge, self.inside, work) | dict(changes or {})))
+        wanted = settings(server, domain, self.edge, self.inside, work)
+        wanted["server"]["health"] = health or {}
+        config.write_text(yaml.safe_dump(wanted | dict(changes or {})))
         argv = [*command(), "run", "-c", str(config)]
         self.process = PeerProcess(argv, work, "sipmend", {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"})
         self.process.await_start(lambda: bool(READY.search(self.process.log())))

@@ -54,14 +54,14 @@ class SippServer:
 def call(host: str, proxy: Address, server: Address, transport: str, work: Path, calls: int, rate: int) -> Outcome:
     """Make the calls at this rate through the proxy and wait for their end."""
     work.mkdir(parents=True, exist_ok=True)
-    statistics = work / f"caller-{transport}-{calls}.csv"
+    statistics = work / f"caller-{transport}-{rate}.csv"
     argv = [need("sipp", "sip-tester"), f"{server[0]}:{server[1]}", "-rsa", f"{proxy[0]}:{proxy[1]}"]
     argv += ["-sf", str(SCENARIOS / "caller.xml"), "-s", "bob", "-i", host, "-p", str(CALLER_PORT)]
     argv += ["-t", SOCKETS[transport], "-r", str(rate), "-m", str(calls), "-l", str(rate * 10), "-nostdin"]
     argv += ["-buff_size", "4000000", "-skip_rlimit", "-recv_timeout", "8000"]
     argv += ["-timeout", str(calls // rate + 30), "-trace_stat", "-fd", "1", "-stf", str(statistics)]
     argv += ["-trace_err", "-error_file", str(work / f"caller-{transport}-errors.log")]
-    peer = PeerProcess(argv, work, f"sipp-caller-{transport}-{calls}")
+    peer = PeerProcess(argv, work, f"sipp-caller-{transport}-{rate}")
     try:
         peer.process.wait(calls / rate + 40)
     except subprocess.TimeoutExpired:
