@@ -56,6 +56,8 @@ class Driver:
 
     def deliver(self, event: Event) -> None:
         """Take an event of a transport. One that comes while another is being worked on waits its turn."""
+        if self._stopped:
+            return
         if self._busy:
             self._events.append(event)
             return
@@ -69,7 +71,7 @@ class Driver:
         self._arm()
 
     def stop(self) -> None:
-        """Run no more timers, not even for what still comes in while sockets close."""
+        """Run no more timers and take no more events: sockets that close now must not make the core open new ones."""
         self._stopped = True
         if self._call is not None:
             self._call.cancel()

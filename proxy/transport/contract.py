@@ -8,6 +8,9 @@ from typing import Protocol
 from proxy.events import Event
 from proxy.flow import Flow, Listener
 
+# How the kernel shows an IPv4 address at a socket on [::] (RFC 4291 section 2.5.5.2); nobody else is to see it.
+MAPPED = "::ffff:"
+
 Deliver = Callable[[Event], None]
 
 

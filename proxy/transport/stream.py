@@ -1,7 +1,6 @@
-"""TCP: connections in both directions, cut into messages by the framer (RFC 3261 sections 18 and 18.3, RFC 5626).
+"""TCP: one listening socket, the connections it accepted and those opened from its side (RFC 3261 section 18).
 
-A peer that does not read is closed once more than `write_buffer` bytes wait for it; one that never completes a
-message, or is silent too long, is closed too. Others are not affected.
+A connection that never completes a message, or is silent too long, is closed. Others are not affected.
 """
 
 from __future__ import annotations
@@ -9,121 +8,54 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.error import NoRouteError
+from twisted.internet.error import TimeoutError as TimedOut
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from proxy.counts import Counts
-from proxy.events import FlowClosed, FlowOpened, FramingFailed, MessageReceived
+from proxy.events import FlowClosed, FlowOpened
 from proxy.flow import Flow, Listener
-from proxy.sip.errors import FramingError
-from proxy.sip.framing import StreamFramer
-from proxy.transport.contract import Deliver, FlowMaker, StreamLimits
+from proxy.transport.connection import StreamConnection
+from proxy.transport.contract import MAPPED, Deliver, FlowMaker, StreamLimits
 
-PONG = b"\r\n"
 CONNECT_TIMEOUT = 8.0  # seconds; well within Timer B and F, so that the next target is still of use
 SWEEP = 5.0
+# How long a connection that we closed may take to empty itself and to be closed by the peer (seconds).
+LINGER = 5.0
+
+_FAILURES: dict[type[BaseException], str] = {
+    Refused: "refused",
+    TimedOut: "connect_timeout",
+    NoRouteError: "no_route",
+}
 
 
-@implementer(IPushProducer)
-class StreamConnection(Protocol):
-    """One connection. It counts what it wrote since the peer stopped reading."""
-
-    def __init__(self, port: StreamPort, flow: Flow | None) -> None:
-        self.port = port
-        self.flow = flow
-        limits = port.limits
-        self.framer = StreamFramer(limits.max_head, limits.max_body, limits.max_lines)
-        self.heard = self.begun = port.clock()
-        self.partial = False
-        self.closing = ""
-        self._blocked = False
-        self._waiting = 0
-
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        transport.setTcpNoDelay(True)
-        transport.setTcpKeepAlive(True)
-        transport.registerProducer(self, True)
-        self.heard = self.begun = self.port.clock()
-        self.port.made(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.heard = now = self.port.clock()
-        if self.closing or self.flow is None:
-            return
-        framer = self.framer
-        try:
-            framer.feed(data)
-            octets = framer.next()
-            if octets is None and not self.partial:
-                self.begun = now
-            while octets is not None:
-                self.begun = now
-                self.port.deliver(MessageReceived(self.flow, octets, now))
-                octets = framer.next()
-            self.partial = framer.pending
-            if framer.take_pings():
-                self.send(PONG)
-        except FramingError as error:
-            self.closing = error.label
-            self.port.deliver(FramingFailed(self.flow, framer.broken, error.label, error.text, now))
-
-    def send(self, octets: bytes) -> None:
-        transport: Any = self.transport
-        if self._blocked:
-            self._waiting += len(octets)
-            if self._waiting > self.port.limits.write_buffer:
-                self.port.counts.dropped["slow_reader"] += 1
-                self.abort("slow_reader")
-                return
-        transport.write(octets)
-
-    def close(self, reason: str) -> None:
-        """Close once everything written has left."""
-        self.closing = self.closing or reason
-        transport: Any = self.transport
-        transport.unregisterProducer()
-        transport.loseConnection()
-
-    def abort(self, reason: str) -> None:
-        """Close at once."""
-        self.closing = self.closing or reason
-        transport: Any = self.transport
-        transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.port.lost(self, self.closing or "peer_closed")
-
-    # -- IPushProducer: the transport tells whether the peer reads
-
-    def pauseProducing(self) -> None:
-        self._blocked = True
-        self._waiting = 0
-
-    def resumeProducing(self) -> None:
-        self._blocked = False
-
-    def stopProducing(self) -> None:
-        """The connection ends; `connectionLost` follows."""
-
-
-class _Outgoing(ClientFactory):
-    """Makes the protocol of one connection of ours."""
+class _Attempt(ClientFactory):
+    """One connection of ours while it is being made, and the messages that wait for it."""
 
     noisy = False
 
     def __init__(self, port: StreamPort, flow: Flow) -> None:
         self.port = port
         self.flow = flow
+        self.early: list[bytes] = []
+        self.waiting = 0
+        self.connector: Any = None
+        self.given_up = ""
 
     def buildProtocol(self, addr: Any) -> Protocol:
         return StreamConnection(self.port, self.flow)
 
-    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
-        self.port.failed(self.flow, reason.type.__name__ if reason.type else "error")
+    def give_up(self, reason: str) -> None:
+        self.given_up = reason
+        self.connector.disconnect()
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: N802 - Twisted's
+        kind = reason.type
+        self.port.failed(self.flow, self.given_up or (_FAILURES.get(kind) if kind else None) or "connect_failed")
 
 
 class StreamPort(Factory):
@@ -148,10 +80,13 @@ class StreamPort(Factory):
         self.counts = counts
         self._reactor = reactor
         self._flows = flows
+        # By connection number: those that carry messages, those being made; and those being closed.
         self._connections: dict[int, StreamConnection] = {}
-        # Messages for connections that are being made, by connection number.
-        self._early: dict[int, list[bytes]] = {}
+        self._attempts: dict[int, _Attempt] = {}
+        self._leaving: set[StreamConnection] = set()
         self._port: Any = None
+        self._stopped = False
+        self._dual = listener.host == "::"
         self._sweeper = LoopingCall(self.sweep)
         self._sweeper.clock = reactor
 
@@ -162,13 +97,17 @@ class StreamPort(Factory):
         self._sweeper.start(SWEEP, now=False)
 
     def connect(self, flow: Flow) -> None:
-        self._early[flow.number] = []
         host = self.listener.host
-        wildcard = host in ("", "0.0.0.0", "::")
-        self._reactor.connectTCP(
+        wildcard = host in ("0.0.0.0", "::")
+        if self._stopped or not (wildcard or (":" in host) == (":" in flow.remote_host)):
+            # From an address of the one family there is no way to one of the other.
+            self.deliver(FlowClosed(flow, "shutdown" if self._stopped else "no_route", self.clock()))
+            return
+        attempt = self._attempts[flow.number] = _Attempt(self, flow)
+        attempt.connector = self._reactor.connectTCP(
             flow.remote_host,
             flow.remote_port,
-            _Outgoing(self, flow),
+            attempt,
             timeout=CONNECT_TIMEOUT,
             bindAddress=None if wildcard else (host, 0),
         )
@@ -178,32 +117,42 @@ class StreamPort(Factory):
         if connection is not None:
             connection.send(octets)
             return
-        early = self._early.get(flow.number)
-        if early is None:
+        attempt = self._attempts.get(flow.number)
+        if attempt is None:
             self.counts.dropped["flow_gone"] += 1
-        elif sum(map(len, early)) + len(octets) > self.limits.write_buffer:
+        elif attempt.waiting + len(octets) > self.limits.write_buffer:
             self.counts.dropped["slow_connect"] += 1
         else:
-            early.append(octets)
+            attempt.waiting += len(octets)
+            attempt.early.append(octets)
 
     def close_flow(self, flow: Flow, reason: str) -> None:
         connection = self._connections.get(flow.number)
         if connection is not None:
             connection.close(reason)
+        elif flow.number in self._attempts:
+            self._attempts[flow.number].give_up(reason)
 
     def stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
         if self._sweeper.running:
             self._sweeper.stop()
         if self._port is not None:
             self._port.stopListening()
             self._port = None
+        for attempt in list(self._attempts.values()):
+            attempt.give_up("shutdown")
+        for connection in list(self._leaving):
+            connection.reset()
         for connection in list(self._connections.values()):
-            connection.close("shutdown")
+            connection.shut("shutdown")
 
     # -- connections
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
-        if len(self._connections) >= self.limits.connections:
+        if len(self._connections) + len(self._leaving) >= self.limits.connections:
             self.counts.dropped["connections_full"] += 1
             return None
         return StreamConnection(self, None)
@@ -214,29 +163,49 @@ class StreamPort(Factory):
         if flow is None:
             transport: Any = connection.transport
             peer = transport.getPeer()
-            flow = connection.flow = self._flows.stream(self.listener, peer.host, peer.port, False)
+            host = peer.host.removeprefix(MAPPED) if self._dual else peer.host
+            flow = connection.flow = self._flows.stream(self.listener, host, peer.port, False)
         self._connections[flow.number] = connection
+        attempt = self._attempts.pop(flow.number, None)
+        if attempt is not None:
+            for octets in attempt.early:
+                connection.send(octets)
         self.deliver(FlowOpened(flow, self.clock()))
-        for octets in self._early.pop(flow.number, ()):
-            connection.send(octets)
 
-    def lost(self, connection: StreamConnection, reason: str) -> None:
+    def leaves(self, connection: StreamConnection, reason: str) -> None:
+        """We close a connection: its flow ends here, its socket when all is written and the peer has closed too."""
+        self._leaving.add(connection)
+        self._end(connection, reason)
+
+    def lost(self, connection: StreamConnection) -> None:
+        """The socket is gone."""
+        self._leaving.discard(connection)
+        self._end(connection, "peer_closed")
+
+    def _end(self, connection: StreamConnection, reason: str) -> None:
         flow = connection.flow
         if flow is not None and self._connections.pop(flow.number, None) is not None:
             self.deliver(FlowClosed(flow, reason, self.clock()))
 
     def failed(self, flow: Flow, reason: str) -> None:
         """A connection of ours could not be made; what waited for it is lost."""
-        self._early.pop(flow.number, None)
-        self.deliver(FlowClosed(flow, reason, self.clock()))
+        if self._attempts.pop(flow.number, None) is not None:
+            self.deliver(FlowClosed(flow, reason, self.clock()))
 
     def sweep(self) -> None:
-        """Close connections that are silent too long, or that never complete a message."""
+        """Close connections that are silent too long, or that never complete a message or our goodbye."""
         now = self.clock()
-        limits = self.limits
+        begun = now - self.limits.first_message
+        idle = now - self.limits.idle
         for connection in list(self._connections.values()):
-            if connection.partial and now - connection.begun > limits.first_message:
+            if connection.deaf:
+                # The core should have closed it; without this, an error there would keep it for good.
+                connection.abort("unframed")
+            elif connection.partial and connection.begun < begun:
                 self.counts.dropped["slow_message"] += 1
                 connection.abort("slow_message")
-            elif now - connection.heard > limits.idle:
+            elif connection.heard < idle:
                 connection.close("idle")
+        for connection in list(self._leaving):
+            if now - connection.left > LINGER:
+                connection.reset()

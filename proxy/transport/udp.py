@@ -12,7 +12,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from proxy.events import MessageReceived, SendFailed
 from proxy.flow import Flow, Listener
-from proxy.transport.contract import Deliver, FlowMaker
+from proxy.transport.contract import MAPPED, Deliver, FlowMaker
 
 MAX_DATAGRAM = 65535
 # A burst must find room while Python collects garbage: the kernel's default holds about 200 SIP messages.
@@ -20,9 +20,6 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 
 # What phones send to keep a NAT open: CRLFs (RFC 5626 section 3.5.1 on streams, seen on UDP too) and NULs.
 _KEEP_ALIVE = b"\r\n\0 "
-
-# How the kernel shows an IPv4 address at a socket on [::] (RFC 4291 section 2.5.5.2).
-MAPPED = "::ffff:"
 
 
 class UdpPort(DatagramProtocol):
