@@ -6,6 +6,8 @@ what follows from it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
 from proxy.sip.message import Request, Response, line_value
@@ -43,7 +45,7 @@ class InviteClient(Transaction):
     kind = 0
 
     def __init__(self, scene: Scene, flow: Flow, request: Request, branch: bytes, user: ClientUser) -> None:
-        Transaction.__init__(self, scene, flow, INVITE, CALLING)
+        Transaction.__init__(self, scene, ROWS, flow, INVITE, CALLING)
         self.user = user
         self.branch = branch
         self.request: Request | None = request
@@ -56,10 +58,10 @@ class InviteClient(Transaction):
         """Send the request; start A (unreliable transports only) and B (17.1.1.2)."""
         out.append(Send(self.flow, self.octets, INVITE))
         timers = self.scene.timers
-        self.start_long(TIMER_B, timers.long)
         if not self.flow.listener.reliable:
             self.interval = timers.t1
-            self.start_short(TIMER_A, timers.t1)
+            self.start_short(TIMER_A, timers.t1)  # the earlier first: one entry in the wheel
+        self.start_long(TIMER_B, timers.long)
 
     def restart_timer_c(self) -> None:
         """Any provisional response but 100 sets Timer C back (16.7 step 2)."""
@@ -179,4 +181,4 @@ IMPOSSIBLE = frozenset(
     if (state, timer) not in TABLE
 )
 
-InviteClient.rows = fold(TABLE)
+ROWS: Final = fold(TABLE)

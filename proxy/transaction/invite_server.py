@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
 from proxy.sip.message import Request
@@ -54,7 +56,7 @@ class InviteServer(Transaction):
     kind = 1
 
     def __init__(self, scene: Scene, flow: Flow, request: Request) -> None:
-        Transaction.__init__(self, scene, flow, INVITE, PROCEEDING)
+        Transaction.__init__(self, scene, ROWS, flow, INVITE, PROCEEDING)
         self.last = b""
         self.last_kind = b""
         self.uri = request.uri
@@ -105,10 +107,10 @@ def send_success_again(t: InviteServer, answer: Answer, out: list[Effect]) -> No
 def send_refusal(t: InviteServer, answer: Answer, out: list[Effect]) -> None:
     send_provisional(t, answer, out)
     timers = t.scene.timers
-    t.start_long(TIMER_H, timers.long)
     if not t.flow.listener.reliable:
         t.interval = timers.t1
-        t.start_short(TIMER_G, timers.t1)
+        t.start_short(TIMER_G, timers.t1)  # the earlier first: one entry in the wheel
+    t.start_long(TIMER_H, timers.long)
 
 
 def send_refusal_again(t: InviteServer, given: None, out: list[Effect]) -> None:
@@ -174,4 +176,4 @@ IMPOSSIBLE = frozenset(
     if (state, timer) not in TABLE
 )
 
-InviteServer.rows = fold(TABLE)
+ROWS: Final = fold(TABLE)

@@ -14,6 +14,7 @@ from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.invite_server import Answer, InviteServer
 from proxy.transaction.key import ServerKey, client_key, invite_key
 from proxy.transaction.machine import (
+    ACCEPTED,
     BY_CLASS,
     CALLING,
     GOT_ACK,
@@ -59,7 +60,11 @@ class TransactionLayer:
             return found
         if found is None:
             return self._astray(request, flow)
-        # RFC 2543 keys lack the To tag, and an ACK to a 2xx may reuse the branch: only the tag we sent counts (17.2.3).
+        # > Any ACK received while in the "Accepted" state ... MUST be passed up to the TU (6026 7.1): to a 2xx, with
+        # the branch of the INVITE where a client does not make a new one.
+        if found.state == ACCEPTED:
+            return None
+        # RFC 2543 keys lack the To tag: only the one that we sent counts (17.2.3).
         if isinstance(found, InviteServer) and found.to_tag is not None and request.to.tag != found.to_tag:
             return None
         return found
@@ -106,7 +111,7 @@ class TransactionLayer:
 
     def answer(self, transaction: ServerTransaction, status: int, octets: bytes, out: list[Effect]) -> None:
         """Hand a response down to a server transaction."""
-        transaction.step(TU_BY_CLASS[status // 100], Answer(status, octets), out)  # type: ignore[arg-type]  # not a message: TU input
+        transaction.step(TU_BY_CLASS[status // 100], Answer(status, octets), out)
 
     # -- client side of a hop
 
@@ -183,10 +188,9 @@ class TransactionLayer:
 
     def _forget_invite(self, t: InviteServer) -> None:
         mark = (t.key[3], t.key[4])
-        candidates = self._invites.get(mark)
-        if candidates and t in candidates:
-            candidates.remove(t)
-            if not candidates:
-                del self._invites[mark]
+        candidates = self._invites[mark]
+        candidates.remove(t)
+        if not candidates:
+            del self._invites[mark]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from proxy.counts import Counts
 from proxy.effects import Effect
 from proxy.flow import Flow
-from proxy.sip.message import Request, Response
+from proxy.sip.message import Response
 from proxy.transaction.timers import NEVER, Timers, Wheel
 
 CALLING: Final = 0
@@ -118,6 +118,7 @@ class Transaction:
         "long_name",
         "method",
         "queued",
+        "rows",
         "scene",
         "short",
         "short_name",
@@ -125,10 +126,10 @@ class Transaction:
         "user",
     )
 
-    rows: Rows = ()
     kind = 0
 
-    def __init__(self, scene: Scene, flow: Flow, method: bytes, state: int) -> None:
+    def __init__(self, scene: Scene, rows: Rows, flow: Flow, method: bytes, state: int) -> None:
+        self.rows = rows
         self.scene = scene
         self.flow = flow
         self.method = method
@@ -142,8 +143,8 @@ class Transaction:
         self.long_name = 0
         self.queued = NEVER
 
-    def step(self, given: int, message: Request | Response | None, out: list[Effect]) -> None:
-        """Feed one input to the machine; an input without a row in this state has no effect."""
+    def step(self, given: int, message: Any, out: list[Effect]) -> None:
+        """Feed one input with its message or answer; an input without a row in this state has no effect."""
         row = self.rows[self.state].get(given)
         if row is not None:
             state = row[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
 from proxy.sip.message import Request, Response
@@ -35,7 +37,7 @@ class NonInviteClient(Transaction):
     kind = 2
 
     def __init__(self, scene: Scene, flow: Flow, request: Request, branch: bytes, user: ClientUser) -> None:
-        Transaction.__init__(self, scene, flow, request.method, TRYING)
+        Transaction.__init__(self, scene, ROWS, flow, request.method, TRYING)
         self.user = user
         self.branch = branch
         self.label = request.kind
@@ -46,10 +48,10 @@ class NonInviteClient(Transaction):
         """Send the request; start E (unreliable transports only) and F (17.1.2.2)."""
         out.append(Send(self.flow, self.octets, self.label))
         timers = self.scene.timers
-        self.start_long(TIMER_F, timers.long)
         if not self.flow.listener.reliable:
             self.interval = timers.t1
-            self.start_short(TIMER_E, timers.t1)
+            self.start_short(TIMER_E, timers.t1)  # the earlier first: one entry in the wheel
+        self.start_long(TIMER_F, timers.long)
 
 
 def send_again(t: NonInviteClient, given: None, out: list[Effect]) -> None:
@@ -118,4 +120,4 @@ IMPOSSIBLE = frozenset(
     (state, timer) for state in (TRYING, PROCEEDING, COMPLETED) for timer in _TIMERS if (state, timer) not in TABLE
 )
 
-NonInviteClient.rows = fold(TABLE)
+ROWS: Final = fold(TABLE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
 from proxy.sip.message import Request
@@ -33,7 +35,7 @@ class NonInviteServer(Transaction):
     kind = 3
 
     def __init__(self, scene: Scene, flow: Flow, request: Request) -> None:
-        Transaction.__init__(self, scene, flow, request.method, TRYING)
+        Transaction.__init__(self, scene, ROWS, flow, request.method, TRYING)
         self.last = b""
         self.last_kind = b""
 
@@ -83,4 +85,4 @@ TABLE: Table = {
 IGNORED = frozenset({(COMPLETED, TU_1XX), (COMPLETED, TU_2XX), (COMPLETED, TU_3_6XX)})
 IMPOSSIBLE = frozenset({(TRYING, TIMER_J), (PROCEEDING, TIMER_J)})
 
-NonInviteServer.rows = fold(TABLE)
+ROWS: Final = fold(TABLE)

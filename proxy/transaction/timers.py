@@ -56,7 +56,7 @@ class Wheel:
         self.entries = 0
 
     def push(self, item: Timed, deadline: float) -> None:
-        """Ask the item at that time what is due. An item may be entered twice; it knows what is due."""
+        """Ask the item at that time what is due, and not at the later time for which it may be entered already."""
         slot = ceil(deadline * GRID - 1e-6)
         item.queued = deadline
         self.entries += 1
@@ -79,7 +79,10 @@ class Wheel:
             slot = heappop(heap)
             items = self._slots.pop(slot)
             self.entries -= len(items)
+            end = slot / GRID + 1e-6
             for item in items:
+                if item.queued > end:
+                    continue  # it was entered for an earlier time since: that entry counted
                 item.queued = NEVER
                 following = item.run_due(now, out)
                 if following < item.queued:
