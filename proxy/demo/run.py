@@ -238,21 +238,18 @@ def run_demo(reactor: Any, console: Console, listen: Address | None, once: bool)
         if not ended.called:
             ended.callback(None)
 
-    def finish(result: Any) -> None:
+    def finish(result: int | Failure) -> None:
         nonlocal code
-        code = result
-        if reactor.running:
-            reactor.stop()
-
-    def unexpected(why: Failure) -> int:
-        console.print(Text(f"sipmend demo broke down, please report this:\n{why.getTraceback()}", "red"))
-        return FAILED
+        code = result if isinstance(result, int) else FAILED
+        reactor.stop()
+        # Who stopped reading (`sipmend demo | head`) wants no report.
+        if isinstance(result, Failure) and not isinstance(result.value, BrokenPipeError | SystemExit):
+            console.print(Text(f"sipmend demo broke down, please report this:\n{result.getTraceback()}", "red"))
 
     def begin() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: reactor.callFromThread(end))
-        playing = Deferred.fromCoroutine(play(demo, console, once, ended))
-        playing.addErrback(unexpected).addCallback(finish)
+        Deferred.fromCoroutine(play(demo, console, once, ended)).addBoth(finish)
 
     reactor.callWhenRunning(begin)
     reactor.run()

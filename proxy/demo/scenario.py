@@ -15,7 +15,7 @@ from proxy.demo.calls import CallFailedError
 from proxy.demo.client import Client, Flaw, is_own_contact_in
 from proxy.demo.ladder import Recorder, Seen
 from proxy.demo.server import ECHO, Server
-from proxy.demo.wire import Address, Clock, Reactor
+from proxy.demo.wire import Address, Clock, Message, Reactor, Way
 
 _STEP = 0.02
 
@@ -100,13 +100,17 @@ STORIES = (
 
 
 class Stage:
-    """The server on which all stories are played, and the recorder of the walk that is on."""
+    """The server on which all stories are played, and the recorder of the walk that is on, if one is."""
 
     def __init__(self, reactor: Reactor, domain: bytes) -> None:
         self.reactor = reactor
         self.domain = domain
-        self.recorder = Recorder()
-        self.server = Server(reactor, domain, lambda *seen: self.recorder.server(*seen))
+        self.recorder: Recorder | None = None
+        self.server = Server(reactor, domain, self._watch)
+
+    def _watch(self, direction: str, message: Message, way: Way, repeated: bool) -> None:
+        if self.recorder is not None:
+            self.recorder.server(direction, message, way, repeated)
 
     async def walk(self, flaw: Flaw, target: Address, host: str, patience: float) -> Walk:
         """Let a client with that flaw do everything once; `target` is what it takes for its server.
@@ -123,6 +127,7 @@ class Stage:
             checks = await _everything(self.reactor, client, self.server, patience)
         finally:
             client.stop()
+            self.recorder = None
             self.server.registrar.remove_account(user)
         return Walk(tuple(checks), tuple(recorder.seen))
 

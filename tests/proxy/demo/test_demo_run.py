@@ -154,3 +154,13 @@ def test_failing_client_is_said_to_fail():
     assert demo.summary([True, False, True]) is False
     assert "2 of 3 broken clients work" in out.getvalue()
     assert demo.summary([True, True]) is True
+
+
+def test_reader_that_stops_reading_ends_it_quietly(start):
+    """`sipmend demo | head`."""
+    process = start()
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+    assert "Traceback" not in process.stderr.read()
+    process.stdout = None
