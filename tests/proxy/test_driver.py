@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import sys
-import warnings
-
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import LogBeginner, LogPublisher, globalLogPublisher
+from twisted.logger import globalLogPublisher
 
 from proxy.counts import Counts
 from proxy.driver import Driver
@@ -16,8 +12,8 @@ from proxy.effects import CloseFlow, Note, OpenFlow, Record, Send, StoreBindings
 from proxy.events import BindingsStored, FlowClosed, MessageReceived
 from proxy.flow import CLIENT, SERVER, TCP, UDP, Flow, Listener
 from proxy.inspector import Inspector
-from proxy.logs import start_logging
 from proxy.store.memory import MemoryStore
+from tests.support.private_log import private_log
 
 LISTENERS = (
     Listener(0, CLIENT, UDP, "127.0.0.1", 5060, "127.0.0.1", 5060),
@@ -93,9 +89,7 @@ class Bench:
         self.counts = Counts(len(LISTENERS))
         self.reactor = Clock()
         self.done = []
-        self.stream = io.StringIO()
-        beginner = LogBeginner(LogPublisher(), io.StringIO(), sys, warnings)
-        self.log = start_logging(level, "text", self.stream, self.reactor.callLater, beginner=beginner)
+        self.log, self.stream = private_log(self.reactor.callLater, level)
         self.inspector = Inspector()
         self.store = store or MemoryStore()
         self.driver = Driver(

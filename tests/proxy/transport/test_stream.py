@@ -6,7 +6,6 @@ import contextlib
 import socket
 
 import pytest
-from private_reactor import PrivateReactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 
@@ -16,6 +15,7 @@ from proxy.events import FlowClosed, FlowOpened, FramingFailed, MessageReceived
 from proxy.flow import CLIENT, TCP, Listener
 from proxy.transport.contract import StreamLimits
 from proxy.transport.stream import LINGER, SWEEP, StreamPort
+from tests.support.private_reactor import PrivateReactor
 
 pytestmark = pytest.mark.loopback
 

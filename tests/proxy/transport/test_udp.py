@@ -7,7 +7,6 @@ import os
 import socket
 
 import pytest
-from private_reactor import PrivateReactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorUDP
 from twisted.internet.selectreactor import SelectReactor
@@ -17,6 +16,7 @@ from proxy.core.flows import Flows
 from proxy.events import MessageReceived, SendFailed
 from proxy.flow import CLIENT, UDP, Listener
 from proxy.transport.udp import UdpPort
+from tests.support.private_reactor import PrivateReactor
 
 
 class FakeSocket:
