@@ -16,18 +16,16 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
 from proxy.admin import make_site
-from proxy.assembly import Address, make_listeners, make_pipelines, make_settings
+from proxy.assembly import make_listeners, make_pipelines, make_settings
 from proxy.config.address import targets_of
 from proxy.config.keyfile import KeyFileError, load_or_create_key
 from proxy.config.model import Config
-from proxy.config.uris import ServerUri
-from proxy.core.locate import Unlocatable
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
 from proxy.events import TargetsResolved
-from proxy.flow import TCP, UDP, Listener
+from proxy.flow import UDP, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
@@ -38,8 +36,8 @@ from proxy.store.memory import MemoryStore
 from proxy.transport.contract import StreamLimits, Transport
 from proxy.transport.stream import StreamPort
 from proxy.transport.udp import UdpPort
+from proxy.whereabouts import Address, NotFoundError, Whereabouts
 
-SUPPORTED = frozenset((UDP, TCP))
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
 DRAIN_LIMIT = 10.0
 DRAIN_STEP = 0.1
@@ -47,8 +45,22 @@ DRAIN_STEP = 0.1
 GC_THRESHOLDS = (10_000, 20, 100)
 
 
+# What `reload` cannot change.
+FIXED = (
+    "server", "public_address", "listen", "tls", "profiles", "plugins", "limits", "timers", "store", "admin",
+    "networks", "token_key",
+)  # fmt: skip
+
+
 class StartError(Exception):
     """The proxy cannot start; the text is one line for the administrator."""
+
+
+def settle_memory() -> None:
+    """Collect what start-up left, and look at the rest no more: it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class Service:
@@ -60,22 +72,27 @@ class Service:
         reactor: Any,
         echo: Callable[[str], None],
         operator_log: OperatorLog | None = None,
+        settle: Callable[[], None] = settle_memory,
     ) -> None:
-        """Without `operator_log`, logging is begun as the configuration says: once per process."""
+        """Without `operator_log`, `start` begins logging as the configuration says: once per process.
+
+        `settle` is called when everything is made; tests that make many services leave the collector alone.
+        """
         self._config = config
         self._reactor = reactor
-        self._log = operator_log or _begin_log(config, reactor)
+        self._log = operator_log
         self._echo = echo
+        self._settle = settle
         self._resolver = Resolver(reactor)
         self._store = MemoryStore()
         self._transports: list[Transport] = []
+        self._where: Whereabouts | None = None
         self._driver: Driver | None = None
         self._core: ProxyCore | None = None
         self._gauges: CoreGauges | None = None
+        self._site: Any = None
         self._admin: Any = None
-        self._look_again: Any = None
         self._draining = False
-        self._resolved: tuple[Address, ...] = ()
         self.inspector = Inspector()
 
     # -- start
@@ -85,74 +102,59 @@ class Service:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
+        log = self._log = self._log or _begin_log(self._config, self._reactor)
         try:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:
             raise StartError(str(error)) from error
         self._resolver.start()
+        names = [target.uri for target in targets_of(self._config.server)]
+        where = Whereabouts(self._resolver, self._reactor, names, self._families(), self._moved, log.write_note)
+        self._where = where
         try:
-            addresses = await self._locate()
+            try:
+                addresses = await where.find()
+            except NotFoundError as error:
+                raise StartError(f"server: {error}") from error
+            if self._draining:
+                return  # told to stop while DNS was asked: nothing is open yet
             try:
                 listeners = make_listeners(self._config, addresses)
             except OSError as error:
                 host, port = addresses[0][1:]
                 raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
-            self._build(listeners, addresses, keys)
+            driver = self._build(listeners, addresses, keys, log)
             self._bind(listeners)
         except StartError:
             self._close()
             raise
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        driver.deliver(TargetsResolved(addresses, monotonic()))
+        self._settle()
         self._echo("ready")
 
-    async def _locate(self) -> tuple[Address, ...]:
-        """The addresses of all targets, in order. Raises StartError for a target without any."""
-        found: list[Address] = []
-        ttl = 3600.0
-        for target in targets_of(self._config.server):
-            uri: ServerUri = target.uri
-            try:
-                location = await self._resolver.locate(
-                    uri.host, uri.port or 0, uri.transport, uri.scheme == "sips", SUPPORTED, self._families()
-                )
-            except Unlocatable as error:
-                raise StartError(f"server: {uri} cannot be resolved: {error.reason}") from error
-            found += location.addresses
-            ttl = min(ttl, location.ttl)
-        self._resolved = tuple(found)
-        self._look_again = self._reactor.callLater(max(ttl, 5.0), self._relocate)
-        return self._resolved
+    def _moved(self, addresses: tuple[Address, ...]) -> None:
+        """The server has other addresses now."""
+        if self._driver is not None:
+            self._driver.deliver(TargetsResolved(addresses, monotonic()))
 
     def _families(self) -> tuple[str, ...]:
         """Only addresses that the server-side socket can reach."""
         host = self._config.server.bind.host
         return ("AAAA", "A") if host == "::" else ("AAAA",) if ":" in host else ("A",)
 
-    def _relocate(self) -> None:
-        """Look the server up again when its records have run out; what was known stays if that fails."""
-        self._look_again = None
-        before = self._resolved
-
-        def found(addresses: tuple[Address, ...]) -> None:
-            if addresses != before and self._driver is not None:
-                self._driver.deliver(TargetsResolved(addresses, monotonic()))
-
-        def failed(failure: Any) -> None:
-            self._resolved = before
-            self._log.write_note(Note("warn", "{reason}; the known addresses stay", {"reason": failure.getErrorMessage()}))
-            self._look_again = self._reactor.callLater(10.0, self._relocate)
-
-        Deferred.fromCoroutine(self._locate()).addCallbacks(found, failed)
-
-    def _build(self, listeners: tuple[Listener, ...], addresses: Sequence[Address], keys: tuple[bytes, ...]) -> None:
+    def _build(
+        self,
+        listeners: tuple[Listener, ...],
+        addresses: Sequence[Address],
+        keys: tuple[bytes, ...],
+        log: OperatorLog,
+    ) -> Driver:
         config = self._config
         counts = Counts(len(listeners))
         settings = make_settings(config, listeners, addresses)
         pipelines = make_pipelines(config, counts, settings.local_networks)
         core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
-        driver = Driver(core, counts, self._reactor, monotonic, self._store, self._log, self.inspector)
+        driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         self._driver = driver
         limits = config.limits
         stream_limits = StreamLimits(
@@ -175,7 +177,8 @@ class Service:
         self._gauges = CoreGauges(core)
         registry = CollectorRegistry()
         install(registry, Collector(counts, listeners, self._gauges, self._resolver.results, version("sipmend")))
-        self._site: Any = make_site(registry, self.readiness, self._reactor)
+        self._site = make_site(registry, self.readiness, self._reactor)
+        return driver
 
     def _bind(self, listeners: tuple[Listener, ...]) -> None:
         for transport, listener in zip(self._transports, listeners, strict=True):
@@ -189,8 +192,6 @@ class Service:
                 self._admin = self._reactor.listenTCP(admin.port, self._site, interface=admin.host)
             except CannotListenError as error:
                 raise StartError(f"admin {admin} cannot be bound: {_reason(error)}") from error
-        if self._driver is not None:
-            self._driver.deliver(TargetsResolved(self._resolved, monotonic()))
         for listener in listeners:
             side = "clients" if listener.side == 0 else "server"
             name = f"{listener.public_host.decode()}:{listener.public_port}"
@@ -217,23 +218,22 @@ class Service:
         Raises CatalogError for unknown rules. What needs other sockets is named in the log and waits for a restart.
         """
         core = self._core
-        if core is None or self._gauges is None:
+        log = self._log
+        if core is None or self._gauges is None or log is None:
             return
         pipelines = make_pipelines(config, core.counts, core.node.settings.local_networks)
         core.node.use_pipelines(*pipelines)
-        self._log.set_level(config.log.level)
-        changed = [
-            name
-            for name in ("server", "listen", "public_address", "limits", "timers", "store", "admin", "networks")
-            if getattr(config, name) != getattr(self._config, name)
-        ]
+        log.set_level(config.log.level)
         self._gauges.generation += 1
-        if changed:
+        # Compared with what runs, and not with the file before: what needed a restart then still does.
+        waiting = [name for name in FIXED if getattr(config, name) != getattr(self._config, name)]
+        was, wanted = self._config.log, config.log
+        waiting += [f"log.{name}" for name in ("format", "file") if getattr(was, name) != getattr(wanted, name)]
+        if waiting:
             text = "reloaded; the changes under {keys} take effect after a restart"
-            self._log.write_note(Note("warn", text, {"keys": ", ".join(changed)}))
+            log.write_note(Note("warn", text, {"keys": ", ".join(waiting)}))
         else:
-            self._log.write_note(Note("info", "reloaded", {}))
-        self._config = config
+            log.write_note(Note("info", "reloaded", {}))
 
     # -- end
 
@@ -254,9 +254,8 @@ class Service:
         await deferLater(self._reactor, DRAIN_STEP)
 
     def _close(self) -> None:
-        if self._look_again is not None:
-            self._look_again.cancel()
-            self._look_again = None
+        if self._where is not None:
+            self._where.stop()
         if self._driver is not None:
             self._driver.stop()
         for transport in self._transports:

@@ -29,6 +29,7 @@ LAYERS = {
     ],
     "proxy.gauges": ["proxy.core", "proxy.counts", "proxy.binding", "proxy.flow"],
     "proxy.inspector": ["proxy.effects", "proxy.flow"],
+    "proxy.whereabouts": ["proxy.resolver", "proxy.core.locate", "proxy.effects", "proxy.flow"],
     "proxy.randomness": ["proxy.core.tokens"],
     "proxy.admin": ["proxy.metrics", "proxy.effects", "proxy.flow", "proxy.binding"],
     "proxy.metrics": ["proxy.counts", "proxy.flow"],
