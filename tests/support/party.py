@@ -280,9 +280,7 @@ class Party:
             routes = [route for value in text.values("record-route") for route in split_list(value)][::-1]
             self._enter(text, text.value("from"), text.value("to"), text, routes, text.number)
 
-    def _enter(
-        self, text: SipText, local: str, remote: str, naming: SipText, routes: list[str], number: int
-    ) -> None:
+    def _enter(self, text: SipText, local: str, remote: str, naming: SipText, routes: list[str], number: int) -> None:
         known = self.dialog
         target = addr_spec(naming.value("contact"))
         if known is not None and known.call_id == text.call_id and tag_of(known.remote) == tag_of(remote):

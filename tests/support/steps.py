@@ -142,9 +142,7 @@ class Expectation(Step):
 class Gets(Expectation):
     """A party gets a message: the next thing that comes out."""
 
-    def __init__(
-        self, party: Party, what: str | int, again: bool, at: float | None, headers: dict[str, Any]
-    ) -> None:
+    def __init__(self, party: Party, what: str | int, again: bool, at: float | None, headers: dict[str, Any]) -> None:
         self.party = party
         self.what = str(what)
         self.again = again
@@ -254,6 +252,15 @@ class Closed(Expectation):
         return f"{self.party.name} closed: {self.reason}"
 
 
+def note_text(note: Note) -> str:
+    """A note as the log shows it: octets as text."""
+    fields = {
+        name: value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+        for name, value in note.fields.items()
+    }
+    return note.text.format(**fields)
+
+
 class Noted(Expectation):
     """A line for the operator's log; the pattern fits somewhere in it."""
 
@@ -263,11 +270,9 @@ class Noted(Expectation):
     def play(self, world: World) -> None:
         for output in world.outputs:
             effect = output.effect
-            if isinstance(effect, Note):
-                text = effect.text.format(**effect.fields)
-                if world.names.fits("{*}" + self.pattern + "{*}", text):
-                    world.outputs.remove(output)
-                    return
+            if isinstance(effect, Note) and world.names.fits("{*}" + self.pattern + "{*}", note_text(effect)):
+                world.outputs.remove(output)
+                return
         raise MismatchError(f"no note says {self.pattern!r}")
 
     def __str__(self) -> str:

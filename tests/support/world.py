@@ -24,6 +24,7 @@ from tests.support.clock import run_core_until
 from tests.support.party import Party
 from tests.support.placeholder import Names
 from tests.support.sip_text import SipText
+from tests.support.steps import note_text
 
 START = 1000.0
 KEY = b"k" * 32
@@ -201,7 +202,7 @@ class World:
         if isinstance(effect, CloseFlow):
             return f"<< {self.name_of(effect.flow)} closed: {effect.reason}"
         if isinstance(effect, Note):
-            return f"<< note ({effect.level}) {effect.text.format(**effect.fields)}"
+            return f"<< note ({effect.level}) {note_text(effect)}"
         if isinstance(effect, Record):
             return f"<< record {effect.rule} {effect.header}"
         return "<< store " + ", ".join(binding.aor.decode() for binding in effect.bindings)
