@@ -73,6 +73,14 @@ class Bindings:
         found = [b for b in self._by_aor.get(aor, ()) if b.state == REGISTERED]
         return found[0] if len(found) == 1 else None
 
+    def uses(self, binding: Binding, flow: Flow) -> bool:
+        """Whether a flow is this binding's, or that of another registration of the same device (RFC 5626)."""
+        if flow.key == binding.flow.key:
+            return True
+        return any(
+            other.aor == binding.aor and other.instance == binding.instance != b"" for other in self.on_flow(flow)
+        )
+
     def sibling_flow(self, binding: Binding) -> Flow | None:
         """A live flow of the same AoR and instance by another reg-id (protocol 8.4)."""
         if not binding.instance:

@@ -184,21 +184,13 @@ class ToClient:
         flow = binding.flow
         mark = removed.mark
         if mark is not None and mark.subject == binding.token and flow.number:
+            # The number may have been given anew: the connection has to be one of this client's.
             of_dialog = self._node.flows.streams.get(int(mark.flow_mark, 16))
-            if of_dialog is not None and self._is_his(of_dialog, binding):
+            if of_dialog is not None and self._node.bindings.uses(binding, of_dialog):
                 flow = of_dialog
         if not flow.open:
             flow = self._node.bindings.sibling_flow(binding) or flow
         return Destination(binding, flow, binding.token, binding.contact)
-
-    def _is_his(self, flow: Flow, binding: Binding) -> bool:
-        """Whether a flow named in a Record-Route belongs to that client: a number may have been given anew."""
-        if flow is binding.flow:
-            return True
-        return any(
-            other.aor == binding.aor and other.instance == binding.instance and binding.instance
-            for other in self._node.bindings.on_flow(flow)
-        )
 
     def _raise_gone(self, binding: Binding | None, removed: Removed) -> None:
         """Known token, dead flow: 430 where the server knows outbound, else 480 (RFC 5626 section 5.3)."""

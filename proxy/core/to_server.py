@@ -20,7 +20,7 @@ from proxy.core.response_context import Home, ResponseContext
 from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
 from proxy.core.targets import Target
-from proxy.core.tokens import guest_subject
+from proxy.core.tokens import RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Note, Record, Send
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
@@ -145,9 +145,27 @@ class ToServer:
             return NOTHING_REMOVED
         routes.undo_strict(request)
         removed = routes.strip(request)
+        if removed.mark is not None and not self._is_senders(removed.mark, flow):
+            removed.mark = None
         if request.to.tag is None:
             self._drop_unknown_routes(request, flow, out)
         return removed
+
+    def _is_senders(self, mark: RouteMark, flow: Flow) -> bool:
+        """A Record-Route of ours counts only on a flow of the client that it was made for (protocol 8.3)."""
+        subject = mark.subject
+        if subject == guest_subject(flow):
+            return True
+        bindings = self._node.bindings
+        binding = bindings.by_token(subject)
+        by_udp = flow.listener.transport == UDP
+        if binding is None:
+            guest = read_subject(subject)  # the same phone by another port of its NAT
+            return by_udp and guest is not None and guest.host == flow.remote_host
+        if by_udp:
+            return binding.flow.remote_host == flow.remote_host
+        # A tab that shares its instance with others has its calls on the connection where they were set up.
+        return flow.mark == mark.flow_mark or bindings.uses(binding, flow)
 
     def _drop_unknown_routes(self, request: Request, flow: Flow, out: list[Effect]) -> None:
         node = self._node
@@ -186,12 +204,19 @@ class ToServer:
             )
 
     def _is_spiral(self, request: Request) -> bool:
-        """Whether the next Route is one of ours for another client in this dialog."""
+        """Whether the next Route is one of ours for another client in this dialog, and the request is for that one.
+
+        Any other client is reached by way of the server only, which asks for credentials (protocol 1.2).
+        """
         top = top_route(request)
         if top is None or request.to.tag is None:
             return False
         try:
-            return self._routes.mark_of(top.uri, request.call_id) is not None
+            mark = self._routes.mark_of(top.uri, request.call_id)
+            if mark is None:
+                return False
+            token = (request_uri(request).param(b"b") or b"").lower()
+            return token in (b"", mark.subject) or self._node.mint.read_guest(token) == mark.subject
         except HeaderError:
             return False
 
