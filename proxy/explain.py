@@ -175,9 +175,7 @@ def _request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> Non
     node.repairs.request_in(request, flow, None, second_hop, renamed, out)
 
 
-def _from_server(
-    message: Request | Response, flow: Flow, client: Flow, node: Node, out: list[Effect]
-) -> None:
+def _from_server(message: Request | Response, flow: Flow, client: Flow, node: Node, out: list[Effect]) -> None:
     if isinstance(message, Request):
         check_request(message)
     else:

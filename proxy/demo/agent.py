@@ -289,5 +289,3 @@ def acknowledgement(request: Request, response: Response) -> bytes:
     lines += [b"From: " + (request.value(FROM) or b""), b"To: " + (response.value(TO) or b"")]
     lines += [b"Call-ID: " + (request.value(CALL_ID) or b""), b"CSeq: %d ACK" % request.cseq[0]]
     return b"\r\n".join([*lines, b"Max-Forwards: 70", b"Content-Length: 0", b"", b""])
-
-

@@ -197,5 +197,3 @@ class Calls:
 
 def _nobody(call_id: bytes) -> None:
     """Nobody wants to know."""
-
-

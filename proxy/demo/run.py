@@ -254,4 +254,3 @@ def run_demo(reactor: Any, console: Console, listen: Address | None, once: bool)
     reactor.callWhenRunning(begin)
     reactor.run()
     return code
-
