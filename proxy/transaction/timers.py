@@ -37,7 +37,7 @@ class Timers:
 
 
 class Timed(Protocol):
-    """What the wheel can hold."""
+    """What the wheel can hold. `queued` is the time it is entered for; only the wheel sets it."""
 
     queued: float
 
@@ -83,7 +83,9 @@ class Wheel:
             for item in items:
                 if item.queued > end:
                     continue  # it was entered for an earlier time since: that entry counted
-                item.queued = NEVER
+                item.queued = 0.0  # what it arms while it is asked is in its answer, and needs no entry
                 following = item.run_due(now, out)
-                if following < item.queued:
+                if following < NEVER:
                     self.push(item, following)
+                else:
+                    item.queued = NEVER
