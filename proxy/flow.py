@@ -87,7 +87,7 @@ class Listener:
         self.contact_policy = contact_policy
 
     def __repr__(self) -> str:
-        return f"{TRANSPORTS[self.transport]}://{self.host}:{self.port}"
+        return f"{TRANSPORTS[self.transport]}://{host_octets(self.host).decode()}:{self.port}"
 
 
 class Flow:
@@ -142,5 +142,5 @@ class Flow:
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
 
     def __repr__(self) -> str:
-        host = f"[{self.remote_host}]" if ":" in self.remote_host else self.remote_host
+        host = host_octets(self.remote_host).decode()
         return f"{TRANSPORTS[self.listener.transport]}:{host}:{self.remote_port}"
