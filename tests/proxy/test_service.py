@@ -1,0 +1,494 @@
+"""The whole proxy in this process, on real sockets and a reactor of the test's own."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from contextlib import closing
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from proxy import service as module
+from proxy.config.load import parse_config
+from proxy.core.locate import Unlocatable
+from proxy.flow import UDP
+from proxy.repair.catalog import CatalogError
+from proxy.resolver import Location
+from proxy.service import Service, StartError, settle_memory
+from tests.support.private_log import private_log
+from tests.support.private_reactor import PrivateReactor
+from tests.support.wire_end import WireEnd, answer, free_port, request
+
+pytestmark = pytest.mark.loopback
+
+
+class Running:
+    """One service with ports of its own and a server that the test plays."""
+
+    def __init__(self, reactor, folder, sections="", listen=None, server=None, own_log=True):
+        self.reactor = reactor
+        self.pump = lambda: reactor.iterate(0.01)
+        self.server = WireEnd.udp(pump=self.pump)
+        self.ends = [self.server]
+        self.client_port, self.side_port, self.admin_port = free_port(), free_port(), free_port()
+        self.key = folder / f"key{self.client_port}"
+        self.listen = listen or [f"udp://127.0.0.1:{self.client_port}", f"tcp://127.0.0.1:{self.client_port}"]
+        self.uri = server or f"sip:127.0.0.1:{self.server.port}"
+        self.lines = []
+        self.log, self.stream = private_log(reactor.callLater)
+        self.settled = []
+        self.service = Service(
+            self.config(sections),
+            reactor,
+            self.lines.append,
+            self.log if own_log else None,
+            lambda: self.settled.append(1),
+        )
+
+    def config(self, sections=""):
+        listen = "".join(f"  - {uri}\n" for uri in self.listen)
+        text = (
+            f"server:\n  domain: example.com\n  uri: {self.uri}\n  bind: udp://127.0.0.1:{self.side_port}\n"
+            f"listen:\n{listen}admin: {{listen: '127.0.0.1:{self.admin_port}'}}\ntoken_key: {self.key}\n"
+        )
+        for key, extra in (("server:\n", "server "), ("", "")):
+            for section in sections.split("|"):
+                if extra and section.startswith(extra):
+                    text = text.replace(key, f"{key}  {section.removeprefix(extra)}\n", 1)
+                elif not extra and not section.startswith("server "):
+                    text += f"{section}\n"
+        return parse_config(text, "edge.yaml", {"HOME": "/nonexistent"})
+
+    def wait(self, deferred):
+        """The result; a failure is raised."""
+        results = []
+        deferred.addBoth(results.append)
+        self.reactor.until(lambda: results)
+        if isinstance(results[0], Failure):
+            results[0].raiseException()
+        return results[0]
+
+    def start(self):
+        self.wait(self.service.start())
+        return self
+
+    def stop(self):
+        self.wait(self.service.stop())
+
+    def client(self, host="127.0.0.1"):
+        self.ends.append(WireEnd.udp(host, pump=self.pump))
+        return self.ends[-1]
+
+    def get(self, path):
+        """Status and body of an administrator's page."""
+        with closing(WireEnd.tcp("127.0.0.1", self.admin_port, self.pump)) as end:
+            end.send(b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
+            head, _, body = end.until_closed().partition(b"\r\n\r\n")
+            return int(head.split()[1]), body.decode()
+
+
+@pytest.fixture
+def make(tmp_path):
+    reactor = PrivateReactor()
+    made = []
+
+    def make(sections="", **options):
+        made.append(Running(reactor, tmp_path, sections, **options))
+        return made[-1]
+
+    yield make
+    for running in made:
+        running.service._close()
+        for end in running.ends:
+            end.close()
+    reactor.turn()
+    left = [getattr(call.func, "__module__", "") for call in reactor.getDelayedCalls()]
+    reactor.close()
+    # What a stopped service leaves in the reactor would wake it for nobody. The log is not the service's.
+    assert [name for name in left if name.startswith("proxy.") and name != "proxy.logs"] == []
+
+
+@pytest.fixture
+def running(make):
+    return make().start()
+
+
+def invite(client, port, call="1@test", **fields):
+    client.send(request("INVITE", f"127.0.0.1:{client.port}", call=call, **fields), port=port)
+
+
+# -- start
+
+
+def test_start_tells_each_listener_and_then_that_it_is_ready(running):
+    client, side, admin = running.client_port, running.side_port, running.admin_port
+    assert running.lines == [
+        f"listening on udp://127.0.0.1:{client} for clients, known as 127.0.0.1:{client}",
+        f"listening on tcp://127.0.0.1:{client} for clients, known as 127.0.0.1:{client}",
+        f"listening on udp://127.0.0.1:{side} for server, known as 127.0.0.1:{side}",
+        f"listening on tcp://127.0.0.1:{side} for server, known as 127.0.0.1:{side}",
+        f"listening on http://127.0.0.1:{admin} for metrics and health",
+        "ready",
+    ]
+    assert running.settled == [1]
+
+
+def test_an_ipv6_listener_is_written_as_a_uri(make):
+    port = free_port("::1")
+    running = make(listen=[f"udp://[::1]:{port}"]).start()
+    assert running.lines[0] == f"listening on udp://[::1]:{port} for clients, known as [::1]:{port}"
+
+
+def test_two_services_in_one_process_do_not_meet(make):
+    one, two = make().start(), make().start()
+    assert one.lines[-1] == two.lines[-1] == "ready"
+    assert one.get("/readyz") == two.get("/readyz") == (200, "ready\n")
+
+
+def test_without_admin_there_is_no_page(make):
+    running = make()
+    running.service._config = running.config().model_copy(
+        update={"admin": running.config().admin.model_copy(update={"listen": None})}
+    )
+    running.start()
+    assert not any("http" in line for line in running.lines)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Twisted drops the socket unclosed
+@pytest.mark.parametrize(
+    ("kind", "port", "said"),
+    [
+        (socket.SOCK_DGRAM, "client_port", "udp://127.0.0.1:{port} cannot be bound: Address already in use"),
+        (socket.SOCK_STREAM, "client_port", "tcp://127.0.0.1:{port} cannot be bound: Address already in use"),
+        (socket.SOCK_STREAM, "side_port", "tcp://127.0.0.1:{port} cannot be bound: Address already in use"),
+        (socket.SOCK_STREAM, "admin_port", "admin 127.0.0.1:{port} cannot be bound: Address already in use"),
+    ],
+)
+def test_a_port_in_use_refuses_the_start_and_frees_the_others(make, kind, port, said):
+    running = make()
+    number = getattr(running, port)
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", number))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        with pytest.raises(StartError) as caught:
+            running.start()
+    assert str(caught.value) == said.format(port=number)
+    assert running.lines == []
+    running.reactor.turn()
+    for free in (running.client_port, running.side_port, running.admin_port):
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind(("127.0.0.1", free))
+            udp.bind(("127.0.0.1", free))
+
+
+@pytest.mark.parametrize(("content", "mode", "said"), [("nonsense", 0o600, "key"), ("ab" * 32, 0o644, "others")])
+def test_a_key_that_cannot_be_used_refuses_the_start(make, content, mode, said):
+    running = make()
+    running.key.write_text(content)
+    running.key.chmod(mode)
+    with pytest.raises(StartError) as caught:
+        running.start()
+    assert str(running.key) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_key_is_made_and_stays_the_same(make):
+    running = make().start()
+    first = running.key.read_text()
+    running.stop()
+    running.service = Service(running.config(), running.reactor, running.lines.append, running.log, lambda: None)
+    running.start()
+    assert running.key.read_text() == first
+
+
+class DnsAnswers:
+    """Stands for the resolver."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.results = {}
+        self.asked = []
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def locate(self, *question):
+        self.asked.append(question)
+        given = self.answers.pop(0)
+        if isinstance(given, Deferred):
+            return given
+        return fail(given) if isinstance(given, Exception) else succeed(given)
+
+
+def test_a_server_without_address_refuses_the_start(make):
+    running = make(server="sip:pbx.example.com")
+    running.service._resolver = DnsAnswers(Unlocatable("the name does not exist"))
+    with pytest.raises(StartError) as caught:
+        running.start()
+    assert str(caught.value) == "server: sip:pbx.example.com cannot be resolved: the name does not exist"
+
+
+@pytest.mark.parametrize(
+    ("bind", "families"),
+    [("0.0.0.0", ("A",)), ("127.0.0.1", ("A",)), ("[::1]", ("AAAA",)), ("[::]", ("AAAA", "A"))],
+)
+def test_only_addresses_that_the_server_side_can_reach_are_asked_for(make, bind, families):
+    running = make(server="sip:pbx.example.com")
+    config = running.config()
+    text = f"udp://{bind}:{running.side_port}"
+    server = config.server.model_copy(update={"bind": type(config.server.bind)(
+        transport="udp", host=bind.strip("[]"), port=running.side_port)})  # fmt: skip
+    assert str(server.bind) == text
+    running.service._config = config.model_copy(update={"server": server})
+    dns = running.service._resolver = DnsAnswers(Unlocatable("x"))
+    with pytest.raises(StartError):
+        running.start()
+    assert dns.asked[0][-1] == families
+
+
+def test_a_log_file_that_cannot_be_written_refuses_the_start(make, tmp_path):
+    running = make(f"log: {{file: {tmp_path}/none/sipmend.log}}", own_log=False)
+    with pytest.raises(StartError, match=r"^log\.file .*/none/sipmend\.log cannot be written: No such file"):
+        running.start()
+
+
+def test_told_to_stop_while_dns_is_asked_it_opens_nothing(make):
+    running = make(server="sip:pbx.example.com")
+    late = Deferred()
+    running.service._resolver = DnsAnswers(late)
+    started = []
+    running.service.start().addBoth(started.append)
+    running.stop()
+    late.callback(Location([(UDP, "127.0.0.1", 5060)], 60.0, []))
+    assert started == [None]
+    assert running.lines == []
+    assert running.service._transports == []
+
+
+def test_memory_is_settled_for_a_long_life(monkeypatch):
+    done = []
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("freeze"))
+    monkeypatch.setattr(gc, "collect", lambda: done.append("collect"))
+    monkeypatch.setattr(gc, "set_threshold", lambda *values: done.append(values))
+    settle_memory()
+    assert done == ["collect", "freeze", module.GC_THRESHOLDS]
+
+
+def test_memory_is_settled_unless_the_caller_says_otherwise(make):
+    running = make()
+    assert Service(running.config(), running.reactor, print, running.log)._settle is settle_memory
+
+
+# -- while it runs
+
+
+def test_the_pages_of_the_administrator_answer(running):
+    client = running.client()
+    invite(client, running.client_port)
+    running.server.read(b"INVITE")
+    assert running.get("/healthz") == (200, "ok\n")
+    status, text = running.get("/metrics")
+    assert status == 200
+    assert 'sipmend_messages_total{direction="in",side="client",transport="udp",type="INVITE"} 1.0' in text
+    assert 'sipmend_messages_total{direction="out",side="server",transport="udp",type="INVITE"} 1.0' in text
+    assert "sipmend_config_generation 1.0" in text
+    assert f'sipmend_server_up{{target="udp:127.0.0.1:{running.server.port}"}} 1.0' in text
+
+
+def test_readiness_follows_the_server(make):
+    running = make("server health: {interval: 400ms, timeout: 200ms}").start()
+    assert running.get("/readyz") == (200, "ready\n")
+    running.reactor.until(lambda: running.service.readiness() is not None)
+    assert running.get("/readyz") == (503, "no server answers\n")
+
+    def answers():
+        running.server.send(answer(running.server.read(b"OPTIONS"), 200))
+        running.pump()
+        return running.service.readiness() is None
+
+    running.reactor.until(answers)
+    assert running.get("/readyz") == (200, "ready\n")
+    assert "is down" in running.stream.getvalue()
+    assert "answers again" in running.stream.getvalue()
+
+
+def test_before_the_start_it_is_not_ready(make):
+    assert make().service.readiness() == "starting"
+
+
+def test_another_address_of_the_server_is_used_from_then_on(make):
+    running = make(server="sip:pbx.example.com")
+    other = WireEnd.udp(pump=running.pump)
+    running.ends.append(other)
+    dns = running.service._resolver = DnsAnswers(
+        Location([(UDP, "127.0.0.1", running.server.port)], 3600.0, []),
+        Location([(UDP, "127.0.0.1", other.port)], 3600.0, []),
+    )
+    running.start()
+    running.service._where._call.reset(0)
+    running.reactor.until(lambda: len(dns.asked) == 2)
+    invite(running.client(), running.client_port)
+    assert other.read(b"INVITE").start == b"INVITE sip:bob@example.com SIP/2.0"
+
+
+# -- reload
+
+
+def test_a_reload_swaps_the_modes_of_rules(running):
+    client = running.client()
+    running.service.reload(running.config("repair: {contact-missing: off}"))
+    invite(client, running.client_port)
+    assert running.server.read(b"INVITE").all(b"Contact") == []
+    running.service.reload(running.config("repair: {contact-missing: repair}"))
+    invite(client, running.client_port, "2@test")
+    assert len(running.server.read(b"INVITE").all(b"Contact")) == 1
+    assert "sipmend_config_generation 3.0" in running.get("/metrics")[1]
+
+
+def test_a_reload_swaps_the_level_of_the_log(running):
+    assert not running.log.debug
+    running.service.reload(running.config("log: {level: debug}"))
+    assert running.log.debug
+    assert "reloaded" in running.stream.getvalue()
+
+
+def test_a_reload_names_what_waits_for_a_restart_each_time(running):
+    changed = "limits: {flows: 10}|log: {format: json}|server aliases: [example.net]"
+    for count in (1, 2):
+        running.service.reload(running.config(changed))
+        text = "reloaded; the changes under server, limits, log.format take effect after a restart"
+        assert running.stream.getvalue().count(text) == count
+    running.service.reload(running.config())
+    assert running.stream.getvalue().rstrip().endswith("reloaded")
+
+
+def test_an_unknown_rule_changes_nothing(running):
+    with pytest.raises(CatalogError):
+        running.service.reload(running.config("repair: {no-such-rule: off}|log: {level: debug}"))
+    assert not running.log.debug
+    assert "sipmend_config_generation 1.0" in running.get("/metrics")[1]
+
+
+def test_a_reload_before_the_start_does_nothing(make):
+    running = make()
+    running.service.reload(running.config("log: {level: debug}"))
+    assert not running.log.debug
+
+
+# -- the end
+
+
+def test_stop_waits_for_calls_that_are_set_up_and_takes_no_new_ones(running):
+    client = running.client()
+    invite(client, running.client_port)
+    asked = running.server.read(b"INVITE")
+    stopped = []
+    running.service.stop().addBoth(stopped.append)
+    assert running.service.readiness() == "shutting down"
+    client.read(100)
+    invite(client, running.client_port, "2@test")
+    refused = client.read(503)
+    assert refused.one(b"Call-ID") == b"2@test"
+    assert refused.one(b"Retry-After") == b"5"
+    assert stopped == []
+    running.server.send(answer(asked, 486))
+    assert client.read(486).one(b"Call-ID") == b"1@test"
+    running.reactor.until(lambda: stopped)
+    assert stopped == [None]
+
+
+def test_requests_in_dialog_are_served_until_the_end(running):
+    client = running.client()
+    invite(client, running.client_port)
+    running.server.read(b"INVITE")
+    running.service.stop()
+    client.send(
+        request("BYE", f"127.0.0.1:{client.port}", call="3@test", to_tag="b1"), port=running.client_port
+    )
+    assert running.server.read(b"BYE").one(b"Call-ID") == b"3@test"
+
+
+def test_stop_waits_no_longer_than_it_says(running, monkeypatch):
+    monkeypatch.setattr(module, "DRAIN_LIMIT", 0.2)
+    invite(running.client(), running.client_port)
+    running.server.read(b"INVITE")
+    running.stop()
+
+
+def test_stop_closes_every_socket(running):
+    end = WireEnd.tcp("127.0.0.1", running.client_port, running.pump)
+    running.ends.append(end)
+    running.reactor.turn()
+    running.stop()
+    assert end.until_closed() == b""
+    for port in (running.client_port, running.side_port, running.admin_port):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", port))
+
+
+def test_after_stop_a_new_address_of_the_server_is_nobodys(running):
+    running.stop()
+    running.service._moved(((UDP, "127.0.0.1", 9),))
+    assert [target.name for target in running.service._core.node.targets.all] == [
+        f"udp:127.0.0.1:{running.server.port}"
+    ]
+
+
+def test_stopping_what_never_started_is_no_error(make):
+    make().stop()
+
+
+# -- the addresses in headers
+
+
+def test_each_listener_has_its_own_public_address(make):
+    ports = [free_port(), free_port()]
+    listen = [
+        f"{{uri: 'udp://127.0.0.1:{ports[0]}', public_address: 198.51.100.1, public_port: 6001}}",
+        f"{{uri: 'udp://127.0.0.1:{ports[1]}', public_address: 198.51.100.2}}",
+    ]
+    running = make(listen=listen).start()
+    for port, known in ((ports[0], b"198.51.100.1:6001"), (ports[1], b"198.51.100.2:%d" % ports[1])):
+        client = running.client()
+        invite(client, port, f"{port}@test")
+        top, second = running.server.read(b"INVITE").all(b"Record-Route")
+        assert b"127.0.0.1:%d;" % running.side_port in top
+        assert known + b";" in second
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [("0.0.0.0", "127.0.0.1"), ("[::]", "127.0.0.1"), ("[::]", "::1")],
+)
+def test_a_wildcard_never_appears_in_a_header(make, bound, host):
+    port = free_port()
+    running = make("public_address: 198.51.100.1", listen=[f"udp://{bound}:{port}"])
+    config = running.config("public_address: 198.51.100.1")
+    wild = type(config.server.bind)(transport="udp", host=bound.strip("[]"), port=running.side_port)
+    server = config.server.model_copy(update={"bind": wild})
+    running.service._config = config.model_copy(update={"server": server})
+    running.start()
+    client = running.client(host)
+    written = f"[{host}]" if ":" in host else host
+    sent = request("INVITE", f"{written}:{client.port}", contact=f"sip:alice@{written}:{client.port}")
+    client.send(sent, host, port)
+    trying = client.read(100)
+    asked = running.server.read(b"INVITE")
+    assert asked.all(b"Via")[0].startswith(b"SIP/2.0/UDP 127.0.0.1:%d;" % running.side_port)
+    assert b";received=%b" % host.encode() in asked.all(b"Via")[1]
+    running.server.send(answer(asked, 200, f"Contact: <sip:bob@127.0.0.1:{running.server.port}>"))
+    final = client.read(200)
+    for octets in (trying, asked, final):
+        assert b"0.0.0.0" not in octets
+        assert b"[::]" not in octets
+        assert b"::ffff:" not in octets
