@@ -121,7 +121,9 @@ class Limits(Section):
     max_head: Annotated[Size, Field(ge=1300, le=1024 * 1024)] = Field(
         32768, description="bytes of the start line and all header fields of one message"
     )
-    max_header_lines: Annotated[Count, Field(ge=20), whole_schema(20)] = Field(500, description="header lines of one message")
+    max_header_lines: Annotated[Count, Field(ge=20), whole_schema(20)] = Field(
+        500, description="header lines of one message"
+    )
     linger: Positive = Field(43200.0, description="how long running calls still reach a client after it unregistered")
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")

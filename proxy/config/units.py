@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)\Z")
+_DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)\Z")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"([0-9]{1,15})\s*([kKM]?)\Z")
 _BYTES = {"": 1, "k": 1024, "K": 1024, "M": 1024 * 1024}
@@ -42,7 +42,7 @@ def format_duration(seconds: float) -> str:
     for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
         if milliseconds and milliseconds % length == 0:
             return f"{int(milliseconds // length)}{unit}"
-    return f"{milliseconds:g}ms" if milliseconds else "0s"
+    return f"{milliseconds:.3f}".rstrip("0").rstrip(".") + "ms" if milliseconds else "0s"
 
 
 def parse_size(value: object) -> int:

@@ -61,10 +61,10 @@ class ServerUri(BaseModel):
 
 def split_authority(text: str) -> tuple[str, int | None]:
     """Host and port of `host`, `host:port`, `[v6]:port`. ValueError says which of the two is wrong."""
+    if text.count(":") > 1 and "[" not in text:
+        raise ValueError(f"the IPv6 address in {text} needs brackets: [2001:db8::1]:5060")
     match = _AUTHORITY.match(text)
     if match is None:
-        if text.count(":") > 1 and "[" not in text:
-            raise ValueError(f"the IPv6 address in {text} needs brackets: [2001:db8::1]:5060")
         raise ValueError(f"{shown(text)} is not host:port")
     host = parse_host(match["host"])
     digits = match["port"]
