@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from proxy.repair.rule import (
+    ABSENT,
+    REACHES,
     REQUEST_IN,
     REQUEST_OUT,
     RESPONSE_IN,
@@ -35,6 +37,7 @@ class ContactNoBrackets(Rule):
     rfc = "RFC 3261 section 20.10, section 20"
     summary = "Put the brackets around a Contact URI whose transport, ob, lr, maddr ... read as header parameters."
     stages = (REQUEST_IN, RESPONSE_IN, REQUEST_OUT, RESPONSE_OUT)
+    reaches = tuple(reach for reach in range(REACHES) if reach != ABSENT)
     touches = (CONTACT,)
     samples = (
         Sample(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from proxy.repair.rule import (
+    HAS_LENGTH,
+    PARSED_CLEANLY,
     REQUEST_IN,
     REQUEST_OUT,
     RESPONSE_IN,
@@ -24,6 +26,7 @@ class ContentLengthMissing(Rule):
     rfc = "RFC 3261 section 20.14, section 18.3, RFC 7118 section 5"
     summary = "Insert the Content-Length that a stream needs; WebSocket clients leave it out, TCP loses step without."
     stages = (REQUEST_IN, RESPONSE_IN, REQUEST_OUT, RESPONSE_OUT)
+    unless = HAS_LENGTH
     touches = (CONTENT_LENGTH,)
     samples = (
         Sample(
@@ -70,6 +73,7 @@ class ContentLengthWrong(Rule):
     rfc = "RFC 3261 section 18.3"
     summary = "Record that octets behind the body, as Content-Length counts it, were cut off."
     stages = (REQUEST_IN, RESPONSE_IN, REQUEST_OUT, RESPONSE_OUT)
+    unless = PARSED_CLEANLY
     touches = (CONTENT_LENGTH,)
     samples = (
         Sample(

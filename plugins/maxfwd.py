@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.repair.rule import (
+    ONE_MAX_FORWARDS,
     REPORT,
     REQUEST_IN,
     REQUEST_OUT,
@@ -38,6 +39,7 @@ class MaxForwardsMissing(Rule):
     rfc = "RFC 3261 section 8.1.1.6, section 16.6"
     summary = "Insert `Max-Forwards: 70` into a request without it; servers answer 400 or 483, some even to ACK."
     stages = (REQUEST_IN, REQUEST_OUT)
+    unless = ONE_MAX_FORWARDS
     touches = (MAX_FORWARDS,)
     samples = (
         Sample(
@@ -78,6 +80,7 @@ class MaxForwardsDuplicate(Rule):
     rfc = "RFC 3261 section 7.3.1, section 20.22"
     summary = "Keep the lowest of several Max-Forwards headers; some servers ignore a request that has two."
     stages = (REQUEST_IN, REQUEST_OUT)
+    unless = ONE_MAX_FORWARDS
     touches = (MAX_FORWARDS,)
     samples = (
         Sample(
@@ -128,6 +131,7 @@ class MaxForwardsHigh(Rule):
     rfc = "RFC 3261 section 20.22"
     summary = "Cap a Max-Forwards above 255 at 70: the grammar ends at 255, and a loop would run that many times."
     stages = (REQUEST_IN, REQUEST_OUT)
+    unless = ONE_MAX_FORWARDS
     touches = (MAX_FORWARDS,)
     default = REPORT
     samples = (

@@ -6,7 +6,7 @@ None of this is a repair: no finding, no record.
 
 from __future__ import annotations
 
-from proxy.core.tokens import BRANCH_PREFIX, TokenMint
+from proxy.core.tokens import BRANCH_PREFIX, LOOP_MARK_LENGTH
 from proxy.flow import Flow, Listener
 from proxy.sip.message import Request
 from proxy.sip.registry import (
@@ -28,8 +28,6 @@ from proxy.sip.registry import (
 
 _DIALOG_FORMING = (INVITE, SUBSCRIBE, REFER)
 _LOOP_HEADERS = (ROUTE, PROXY_REQUIRE, PROXY_AUTHORIZATION)
-_SIDES = (b"client", b"server")
-_LOOP_MARK_LENGTH = 8
 # The line as nearly everybody writes it, and with one hop less.
 _LESS = {b"Max-Forwards: %d" % hops: b"Max-Forwards: %d" % (hops - 1) for hops in range(1, 256)}
 
@@ -47,16 +45,25 @@ def spend_hop(request: Request) -> None:
         request.lines[index] = less
 
 
-def loop_mark(request: Request, side: int, mint: TokenMint) -> bytes:
-    """A keyed hash over all that decides about the way of a request (RFC 5393 section 4.2.1, protocol 9.2)."""
+def loop_mark(request: Request, side: int) -> bytes:
+    """A hash over all that decides about the way of a request (RFC 5393 section 4.2.1, protocol 9.2).
+
+    Python's own hash of octets is keyed with a secret of the process, which is all that has to know the mark again.
+    """
     names, lines = request.names, request.lines
     place = names.index
-    material = [_SIDES[side], request.uri]
-    material += (lines[place(FROM)], lines[place(TO)], lines[place(CALL_ID)], lines[place(CSEQ)])
+    decides: tuple[object, ...] = (
+        side,
+        request.uri,
+        lines[place(FROM)],
+        lines[place(TO)],
+        lines[place(CALL_ID)],
+        lines[place(CSEQ)],
+    )
     for name in _LOOP_HEADERS:
         if name in names:
-            material += [line for line, other in zip(lines, names, strict=True) if other == name]
-    return mint.loop_mark(b"\n".join(material))
+            decides += tuple(request.values(name))
+    return b"%016x" % (hash(decides) & 0xFFFFFFFFFFFFFFFF)
 
 
 def has_looped(request: Request, mark: bytes) -> bool:
@@ -69,7 +76,7 @@ def has_looped(request: Request, mark: bytes) -> bool:
             start = line.index(BRANCH_PREFIX)
             end = line.find(b";", start)
             branch = line[start:] if end < 0 else line[start:end]
-            if branch.rstrip()[-_LOOP_MARK_LENGTH:] == mark:
+            if branch.rstrip()[-LOOP_MARK_LENGTH:] == mark:
                 return True
     return False
 

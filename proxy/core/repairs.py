@@ -10,8 +10,7 @@ from proxy.effects import Effect
 from proxy.flow import SERVER, TRANSPORTS, Flow, Listener
 from proxy.repair.pipeline import Pipeline
 from proxy.repair.reach import reach_of
-from proxy.repair.rule import LEFT, REQUEST_IN, RESPONSE_IN, RESPONSE_OUT, Context
-from proxy.sip.errors import HeaderError
+from proxy.repair.rule import ABSENT, LEFT, REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT, Context
 from proxy.sip.message import Message, Request, Response
 from proxy.sip.registry import CONTACT
 from proxy.sip.uri import escape_user
@@ -95,57 +94,62 @@ class Repairs:
         second_hop: bool,
         renamed: dict[bytes, bytes] | None,
         out: list[Effect],
+        leaving: Flow | None = None,
     ) -> None:
-        """A client's request on its way to the server."""
-        self._from_client(REQUEST_IN, request.method, request, flow, binding, second_hop, renamed, out)
+        """A client's request on its way to the server, by the flow `leaving` if that is known already."""
+        reach = LEFT if second_hop else reach_of(request, flow, self._local_networks)
+        if self._pipeline.concerns(REQUEST_IN, request.method, request, reach):
+            context = self._context(request, flow, binding, reach, renamed, leaving)
+            self._pipeline.run(REQUEST_IN, request.method, request, context, out)
 
     def response_in(
-        self, response: Response, flow: Flow, binding: Binding | None, second_hop: bool, out: list[Effect]
-    ) -> None:
-        """A client's response on its way to the server."""
-        self._from_client(RESPONSE_IN, response.cseq[1], response, flow, binding, second_hop, None, out)
-
-    def response_out(self, response: Response, flow: Flow, client: Flow, out: list[Effect]) -> None:
-        """A response of the server on its way out to a client on the flow `client`."""
-        listener = client.listener
-        home = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
-        stream = flow.listener.reliable or listener.reliable
-        reach = LEFT if CONTACT in response.names else 1
-        sender = Sender(None, self.names)
-        context = Context(response, flow, sender, self._domain, home, reach, False, stream, None)
-        self._pipeline.run(RESPONSE_OUT, response.cseq[1], response, context, out)
-
-    def _from_client(
         self,
-        stage: int,
-        method: bytes,
-        message: Message,
+        response: Response,
         flow: Flow,
         binding: Binding | None,
         second_hop: bool,
-        renamed: dict[bytes, bytes] | None,
         out: list[Effect],
+        leaving: Flow | None = None,
     ) -> None:
-        reach = LEFT if second_hop else reach_of(message, flow, self._local_networks)
+        """A client's response on its way to the server."""
+        reach = LEFT if second_hop else reach_of(response, flow, self._local_networks)
+        method = response.cseq[1]
+        if self._pipeline.concerns(RESPONSE_IN, method, response, reach):
+            context = self._context(response, flow, binding, reach, None, leaving)
+            self._pipeline.run(RESPONSE_IN, method, response, context, out)
+
+    def request_out(self, request: Request, flow: Flow, client: Flow, out: list[Effect]) -> None:
+        """A request of the server on its way out to a client on the flow `client`."""
+        self._to_client(REQUEST_OUT, request.method, request, flow, client, out)
+
+    def response_out(self, response: Response, flow: Flow, client: Flow, out: list[Effect]) -> None:
+        """A response of the server on its way out to a client on the flow `client`."""
+        self._to_client(RESPONSE_OUT, response.cseq[1], response, flow, client, out)
+
+    def _to_client(
+        self, stage: int, method: bytes, message: Message, flow: Flow, client: Flow, out: list[Effect]
+    ) -> None:
+        # A Contact of the server, or of another client, is never a finding (protocol 5.5).
+        reach = LEFT if CONTACT in message.names else ABSENT
+        if self._pipeline.concerns(stage, method, message, reach):
+            listener = client.listener
+            home = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
+            by_stream = flow.listener.reliable or listener.reliable
+            sender = Sender(None, self.names)
+            context = Context(message, flow, sender, self._domain, home, reach, False, by_stream, None)
+            self._pipeline.run(stage, method, message, context, out)
+
+    def _context(
+        self,
+        message: Message,
+        flow: Flow,
+        binding: Binding | None,
+        reach: int,
+        renamed: dict[bytes, bytes] | None,
+        leaving: Flow | None,
+    ) -> Context:
         listener = flow.listener
-        context = Context(
-            message,
-            flow,
-            Sender(binding, self.names),
-            self._domain,
-            listener.sent_by,
-            reach,
-            binding is not None and bool(binding.shown),
-            listener.reliable,
-            renamed,
-        )
-        self._pipeline.run(stage, method, message, context, out)
-
-
-def first_contact(message: Message) -> bytes | None:
-    """The addr-spec of the first Contact; None where there is none that can be read."""
-    try:
-        contacts = message.contacts
-    except HeaderError:
-        return None
-    return contacts[0].addr if contacts else None
+        registered = binding is not None and bool(binding.shown)
+        by_stream = listener.reliable or (leaving is not None and leaving.listener.reliable)
+        sender = Sender(binding, self.names)
+        return Context(message, flow, sender, self._domain, listener.sent_by, reach, registered, by_stream, renamed)

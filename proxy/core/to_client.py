@@ -58,7 +58,7 @@ class ToClient:
         `spiral` is set for a request of a client that is for another client of ours: its own Routes are off already.
         """
         node = self._node
-        mark = loop_mark(request, SERVER, node.mint)
+        mark = loop_mark(request, SERVER)
         if has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
         home = flow
@@ -82,6 +82,7 @@ class ToClient:
         if destination.uri:
             self._restore(request, destination, out)
         leaving = destination.flow
+        node.repairs.request_out(request, flow, leaving, out)
         branch = node.mint.branch(mark)
         add_hop(request, leaving.listener, branch, self._own_routes(request, flow, destination, removed))
         if request.method == ACK:

@@ -55,7 +55,7 @@ class ToServer:
         """
         node = self._node
         method = request.method
-        mark = loop_mark(request, CLIENT, node.mint)
+        mark = loop_mark(request, CLIENT)
         if has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
         second_hop = request.via_count() > 1 or self._is_proxy(flow)
@@ -77,9 +77,9 @@ class ToServer:
             registration = read_registration(request, flow, node)
             renamed = registration.renamed()
             add_path(request, registration, target, node)
-            node.repairs.request_in(request, flow, binding, second_hop, renamed, out)
+            node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
         else:
-            node.repairs.request_in(request, flow, binding, second_hop, None, out)
+            node.repairs.request_in(request, flow, binding, second_hop, None, out, leaving)
         branch = node.mint.branch(mark)
         add_hop(request, leaving.listener, branch, self._own_routes(request, flow, leaving, binding, target))
         if method == ACK:

@@ -23,6 +23,9 @@ MAC_LENGTH: Final = 16
 MARK_LENGTH: Final = 6
 BINDING_LENGTH: Final = 17
 BRANCH_PREFIX: Final = b"z9hG4bK5m"
+LOOP_MARK_LENGTH: Final = 16
+BRANCH_LENGTH: Final = len(BRANCH_PREFIX) + 16 + LOOP_MARK_LENGTH
+_NO_LOOP_MARK: Final = b"0" * LOOP_MARK_LENGTH
 _TAIL: Final = 1 + MARK_LENGTH + MAC_LENGTH
 
 # Base64 folded onto [a-z0-9]: no symbol is likelier than 2/64, so 16 characters carry at least 80 bits.
@@ -128,10 +131,7 @@ class TokenMint:
 
     def branch(self, loop_mark: bytes) -> bytes:
         """A new branch: unguessable, and with the mark by which we know a loop (RFC 5393 section 4.2.2)."""
-        return BRANCH_PREFIX + self._random() + loop_mark
-
-    def loop_mark(self, material: bytes) -> bytes:
-        return b64encode(blake2s(material, digest_size=6, key=self._key).digest()).translate(FOLD)
+        return BRANCH_PREFIX + self._random() + (loop_mark or _NO_LOOP_MARK)
 
     def tag(self, material: bytes) -> bytes:
         """A tag that the same request gets again, so that answering needs no state (8.2.7)."""

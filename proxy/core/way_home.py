@@ -155,7 +155,7 @@ class WayHome:
         binding = context.binding
         if response.status < 300 and context.method != REGISTER:
             contact = _own_contact(response) if binding is None else None
-            node.repairs.response_in(response, branch.flow, binding, False, out)
+            node.repairs.response_in(response, branch.flow, binding, False, out, context.server.flow)
             if binding is None and contact is not None and response.to.tag is not None:
                 user = node.names.guest_user(response)
                 node.guests.remember(node.guests.token(branch.flow), user, contact, node.now)

@@ -15,11 +15,15 @@ from proxy.effects import Effect, Note, Record
 from proxy.repair import guard
 from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
+    HAS_LENGTH,
     OFF,
+    ONE_MAX_FORWARDS,
+    PARSED_CLEANLY,
     REACHES,
     REPORT,
     RESPONSE_IN,
     STAGES,
+    TRAITS,
     Context,
     Edit,
     Finding,
@@ -30,7 +34,7 @@ from proxy.repair.rule import (
 )
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message
-from proxy.sip.registry import CONTACT, METHODS, SPELLINGS
+from proxy.sip.registry import CONTACT, CONTENT_LENGTH, MAX_FORWARDS, METHODS, SPELLINGS
 
 # So many failures in a row turn a rule off.
 PATIENCE: Final = 10
@@ -62,7 +66,9 @@ class _Place:
 
 
 Entries = tuple[tuple[Judge, _Place], ...]
-Rows = tuple[Entries, ...]  # by reach
+Rows = tuple[tuple[Entries, ...], ...]  # by traits, then by reach
+
+_USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in range(256))
 
 
 def label(name: bytes) -> str:
@@ -98,6 +104,13 @@ class Pipeline:
         self._tables = [{method: _rows(places, stage, method) for method in known} for stage in stages]
         self._others = [_rows(places, stage, None) for stage in stages]
 
+    def concerns(self, stage: int, method: bytes, message: Message, reach: int) -> bool:
+        """Whether any rule has to look at such a message at all; if not, `run` may be left out."""
+        by_traits = self._tables[stage].get(method)
+        if by_traits is None:
+            by_traits = self._others[stage]
+        return bool(by_traits[traits_of(message)][reach])
+
     def run(
         self, stage: int, method: bytes, message: Message, context: Context, out: list[Effect]
     ) -> None:
@@ -106,9 +119,10 @@ class Pipeline:
         The message is edited in place: hand in the proxy's own copy. `context.reach` follows the edits.
         """
         context.stage = stage
-        rows = self._tables[stage].get(method)
-        if rows is None:
-            rows = self._others[stage]
+        by_traits = self._tables[stage].get(method)
+        if by_traits is None:
+            by_traits = self._others[stage]
+        rows = by_traits[traits_of(message)]
         entries = met = rows[context.reach]
         failed: list[_Place] | None = None
         while True:
@@ -213,12 +227,28 @@ class Pipeline:
 
 
 def _rows(places: list[_Place], stage: int, method: bytes | None) -> Rows:
-    """What a message of that stage and method (None: an unknown one) meets, by reach."""
+    """What a message of that stage and method (None: an unknown one) meets, by traits and reach."""
     fit = [p for p in places if stage in p.rule.stages and (not p.rule.methods or method in p.rule.methods)]
     return tuple(
-        tuple((p.rule.applies, p) for p in fit if not p.rule.reaches or reach in p.rule.reaches)
-        for reach in range(REACHES)
+        tuple(
+            tuple(
+                (p.rule.applies, p)
+                for p in fit
+                if not p.rule.unless & traits and (not p.rule.reaches or reach in p.rule.reaches)
+            )
+            for reach in range(REACHES)
+        )
+        for traits in range(TRAITS)
     )
+
+
+def traits_of(message: Message) -> int:
+    """The traits of a message that keep it away from rules; see `rule.Rule.unless`."""
+    names = message.names
+    traits = HAS_LENGTH if CONTENT_LENGTH in names else 0
+    if names.count(MAX_FORWARDS) == 1 and message.lines[names.index(MAX_FORWARDS)] in _USUAL_MAX_FORWARDS:
+        traits |= ONE_MAX_FORWARDS
+    return traits if message.oddities else traits | PARSED_CLEANLY
 
 
 def apply_edits(edits: Sequence[Edit], message: Message) -> None:

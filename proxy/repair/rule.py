@@ -42,6 +42,13 @@ OTHER_SOURCE: Final = 10  # names another address, port or transport than the me
 REACHES: Final = 11  # how many of these constants there are
 
 
+# Traits of ordinary messages, found once per message, that keep it away from rules it cannot concern (`Rule.unless`).
+ONE_MAX_FORWARDS: Final = 1  # Max-Forwards stands there once, with a number up to 255
+HAS_LENGTH: Final = 2  # Content-Length is there
+PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
+TRAITS: Final = 8
+
+
 class Replace:
     """Put `text` (a whole header line, without CRLF) in the place of the line with that index."""
 
@@ -204,7 +211,8 @@ class Rule:
     behaviour; `methods` the methods (of the CSeq, for responses) the rule can concern, empty for all; `touches` the
     canonical names of the headers its edits may change; `default` its mode; `summary` one line for `sipmend rules`.
     `reaches` are the values of `Context.reach` the rule can concern, empty for all: like stages and methods they keep
-    a rule away from messages that it cannot concern. `settings` are what an administrator may choose.
+    a rule away from messages that it cannot concern; so does `unless`, the traits of a message (added up) of which any
+    one rules the defect out. `settings` are what an administrator may choose.
     """
 
     name: str = ""
@@ -213,6 +221,7 @@ class Rule:
     stages: tuple[int, ...] = ()
     methods: tuple[bytes, ...] = ()
     reaches: tuple[int, ...] = ()
+    unless: int = 0
     touches: tuple[bytes, ...] = ()
     default: str = REPAIR
     settings: tuple[Setting, ...] = ()
