@@ -1,8 +1,10 @@
 r"""Character sets and patterns of SIP's grammar, each under the production it stands for (RFC 3261 25.1).
 
-Only fragments to be built into larger patterns, and no code. Every repetition is possessive (`++`, `*+`), so
-that no input can make a pattern try the same octets twice: all of them take time in proportion to their
-input.
+Only fragments to be built into larger patterns, and no code. No input may make a pattern take more time than in
+proportion to its length, and possessive repetitions (`++`, `*+`) cannot be used for that: Python before 3.11.5
+matches them wrongly. So every pattern is written in such a way that each octet decides alone what comes next:
+what may follow a repetition never begins with an octet that could also prolong it. Two repetitions of white space
+never stand side by side, and a repetition of alternatives has none that begin alike.
 """
 
 from __future__ import annotations
@@ -12,21 +14,23 @@ from typing import Final
 # > LWS  =  [*WSP CRLF] 1*WSP
 # A value that has passed the header index holds CR and LF only where a line was folded: four octets do.
 WS: Final = b" \t\r\n"
-SWS: Final = rb"[ \t\r\n]*+"
-LWS: Final = rb"[ \t\r\n]++"
+SWS: Final = rb"[ \t\r\n]*"
+LWS: Final = rb"[ \t\r\n]+"
 
 # > token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )
-TOKEN: Final = rb"[A-Za-z0-9\-.!%*_+`'~]++"
+TOKEN: Final = rb"[A-Za-z0-9\-.!%*_+`'~]+"
 
 # > quoted-string  =  SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE
 # Control characters are let through: they are in real display names, and RFC 4475 section 3.1.1.2 has some.
-QUOTED: Final = rb'"(?:[^"\\]++|\\.)*+"'
+QUOTED: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+# The same, taken to the end of the text where the closing quote is missing.
+QUOTED_OR_OPEN: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
 
 # > hostname     =  *( domainlabel "." ) toplabel [ "." ]
 # > IPv6reference  =  "[" IPv6address "]"
 # Wider in two places: "_" occurs in internal names, and RFC 5118 section 4.10 asks to accept three colons in
 # a row. No parentheses that capture: this is built into patterns with groups of their own.
-HOST: Final = rb"(?:[A-Za-z0-9._\-]++|\[[0-9A-Fa-f]*+:[0-9A-Fa-f:.]*+\])"
+HOST: Final = rb"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])"
 
 # > port  =  1*DIGIT
 # Eight digits leave room for leading zeros and keep absurd numbers away from int().

@@ -21,17 +21,17 @@ __all__ = ["NameAddr", "parse_name_addr", "split_list"]
 # Display names are taken wider than `*(token LWS)`: unquoted umlauts, dots and colons are common and
 # harmless. ";", "," and unpaired quotes are not, they change where the element ends.
 _NAME_ADDR: Final = re.compile(
-    rb'((?:[^"<>,;]++|' + abnf.QUOTED + rb")*+)"
-    rb"<([^<>]++)>" + abnf.SWS + rb'((?:;(?:[^",]++|' + abnf.QUOTED + rb")*+)?+)",
+    rb'([^"<>,;]*(?:' + abnf.QUOTED + rb'[^"<>,;]*)*)'
+    rb"<([^<>]+)>" + abnf.SWS + rb'((?:;[^",]*(?:' + abnf.QUOTED + rb'[^",]*)*)?)',
     re.DOTALL,
 ).fullmatch
 # > Even if the "display-name" is empty, the "name-addr" form MUST be used if the "addr-spec" contains a
 # > comma, semicolon, or question mark.
 _ADDR_SPEC: Final = re.compile(
-    rb'([^ \t\r\n<>",;?]++)' + abnf.SWS + rb'((?:;(?:[^"<>,]++|' + abnf.QUOTED + rb")*+)?+)", re.DOTALL
+    rb'([^ \t\r\n<>",;?]+)' + abnf.SWS + rb'((?:;[^"<>,]*(?:' + abnf.QUOTED + rb'[^"<>,]*)*)?)', re.DOTALL
 ).fullmatch
 # A quote that is not closed is taken to the end, so that no octet is looked at twice.
-_QUOTED_OR_OPEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+("|\\?\Z)', re.DOTALL).sub
+_QUOTED_OR_OPEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("|\\?\Z)', re.DOTALL).sub
 
 
 class NameAddr:

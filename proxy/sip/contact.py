@@ -19,7 +19,7 @@ TARGET_RESPONSES: Final = (INVITE, UPDATE, SUBSCRIBE)
 # Parameters that belong to the URI, wherever they are written: RFC 3261 section 19.1.1, RFC 5626 section 11.1 (ob),
 # RFC 5627 section 8.1 (gr), and the token that names a binding of ours.
 URI_PARAMS: Final = frozenset((b"transport", b"maddr", b"ttl", b"user", b"method", b"lr", b"ob", b"gr", b"b"))
-_EACH_PARAM: Final = re.compile(rb';(?:[^;"]++|' + abnf.QUOTED + rb")*+", re.DOTALL).findall
+_EACH_PARAM: Final = re.compile(rb';[^;"]*(?:' + abnf.QUOTED_OR_OPEN + rb'[^;"]*)*', re.DOTALL).findall
 
 
 def needs_contact(message: Message) -> bool:

@@ -13,7 +13,7 @@ from proxy.sip.uri import shown
 _LIMIT: Final = 2**31
 
 # > CSeq  =  "CSeq" HCOLON 1*DIGIT LWS Method
-_CSEQ: Final = re.compile(rb"0*+([0-9]*+)" + abnf.LWS + rb"(" + abnf.TOKEN + rb")").fullmatch
+_CSEQ: Final = re.compile(rb"0*((?:[1-9][0-9]*)?)" + abnf.LWS + rb"(" + abnf.TOKEN + rb")").fullmatch
 
 
 def parse_cseq(value: bytes) -> tuple[int, bytes]:

@@ -14,13 +14,12 @@ from typing import Final
 from proxy.sip.errors import FramingError
 
 _BLANK_LINE: Final = b"\r\n\r\n"
-_LEADING_CRLFS: Final = re.compile(rb"(?:\r\n)*+").match
+_LEADING_CRLFS: Final = re.compile(rb"(?:\r\n)*").match
 
 # > Content-Length  =  ( "Content-Length" / "l" ) HCOLON 1*DIGIT
-# The value reaches to the CRLF that no space or tab follows (folding); a bare CR or LF in it makes it no
-# number.
+# The value reaches to the CRLF that no space or tab follows (folding); a bare CR or LF in it makes it no number.
 _CONTENT_LENGTH: Final = re.compile(
-    rb"\r\n(?:content-length|l)(?:[ \t]|\r\n(?=[ \t]))*+:((?:[^\r]++|\r\n(?=[ \t])|\r(?!\n))*+)", re.IGNORECASE
+    rb"\r\n(?:content-length|l)(?:[ \t]|\r\n(?=[ \t]))*:([^\r]*(?:\r(?!\n(?![ \t]))[^\r]*)*)", re.IGNORECASE
 ).findall
 _MAX_DIGITS: Final = 18
 

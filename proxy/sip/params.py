@@ -12,19 +12,21 @@ from typing import Final
 from proxy.sip import abnf
 
 # > generic-param  =  token [ EQUAL gen-value ]
-# Group 1 is the name, group 2 everything behind it up to the next ";" outside quotes.
-_PARAM: Final = re.compile(
-    rb";" + abnf.SWS + rb'([^ \t\r\n;="]*+)' + abnf.SWS + rb'((?:[^;"]++|' + abnf.QUOTED + rb")*+)", re.DOTALL
-)
-_EACH_PARAM: Final = _PARAM.finditer
-_SPACED_OR_QUOTED: Final = re.compile(rb'["\s]').search
-_AFTER_NAME: Final = (b"", b";", b"=")
+# Group 1 is the name, group 2 everything behind it up to the next ";" outside quotes. A quote that is never closed
+# swallows the rest.
+_EACH_PARAM: Final = re.compile(
+    rb";" + abnf.SWS + rb'([^ \t\r\n;="]*)' + abnf.SWS + rb'([^;"]*(?:' + abnf.QUOTED_OR_OPEN + rb'[^;"]*)*)', re.DOTALL
+).finditer
+_AFTER_NAME: Final = (b"", b";", b"=", b'"')
+_QUOTE: Final = ord('"')
+_BACKSLASH: Final = ord("\\")
+_COMMA: Final = ord(",")
+_OPENING: Final = ord("<")
 
 # One element of a comma-separated list. An opening quote or bracket that is never closed swallows the rest,
-# so that what follows it can never pass for an element of its own.
-_ELEMENT: Final = re.compile(
-    rb'(?:[^",<]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|<[^>]*+>?+)++', re.DOTALL
-)
+# so that what follows it can never pass for an element of its own. The repetitions may stand side by side here
+# because nothing comes behind them that could make the pattern go back.
+_ELEMENT: Final = re.compile(rb'(?:[^",<]+|' + abnf.QUOTED_OR_OPEN + rb"|<[^>]*>?)+", re.DOTALL)
 _FIRST_ELEMENT: Final = _ELEMENT.match
 _ALL_ELEMENTS: Final = _ELEMENT.findall
 
@@ -54,8 +56,14 @@ def header_param(params: bytes, name: bytes) -> bytes | None:
     """As `plain_param`, for parameters of a header field: spaces, folding and quoted strings may occur."""
     if not params:
         return None
-    if _SPACED_OR_QUOTED(params) is None:
-        return plain_param(params, name)
+    if params.split() == [params]:
+        if _QUOTE not in params:
+            return plain_param(params, name)
+        if _BACKSLASH not in params:
+            span = _span_between_quotes(params, name)
+            if span is None:
+                return None
+            return params[span[0] + 1 : span[1]] if params[span[0] : span[0] + 1] == b"=" else b""
     for found in _EACH_PARAM(params):
         if found.group(1).lower() == name:
             rest = found.group(2)
@@ -68,22 +76,43 @@ def param_span(text: bytes, name: bytes) -> tuple[int, int] | None:
 
     The span ends before trailing whitespace, so `text[:start] + b"=new" + text[end:]` sets the value.
     """
-    if _SPACED_OR_QUOTED(text, text.find(b";")) is None:
-        lower = text.lower()
-        wanted = b";" + name
-        start = lower.find(wanted)
-        while start >= 0:
-            start += len(wanted)
-            stop = lower.find(b";", start)
-            if lower[start : start + 1] in _AFTER_NAME:
-                return start, len(text) if stop < 0 else stop
-            start = lower.find(wanted, start)
+    first = text.find(b";")
+    if first < 0:
         return None
+    if _BACKSLASH not in text and len(text[first:].split(None, 1)) == 1 and not text[-1:].isspace():
+        return _span_between_quotes(text, name)
     for found in _EACH_PARAM(text):
         if found.group(1).lower() == name:
             start = found.end(1)
             rest = text[start : found.end()]
             return start, start + len(rest.rstrip(abnf.WS))
+    return None
+
+
+def _span_between_quotes(text: bytes, name: bytes) -> tuple[int, int] | None:
+    """Do the work of `param_span` for parameters without white space and backslashes.
+
+    Without backslashes a place is within quotes if the number of quotes since the first ";" is odd.
+    """
+    lower = text.lower()
+    wanted = b";" + name
+    quotes = 0
+    done = lower.find(b";")
+    at = lower.find(wanted)
+    while at >= 0:
+        start = at + len(wanted)
+        quotes += text.count(b'"', done, start)
+        done = start
+        if quotes % 2 == 0 and lower[start : start + 1] in _AFTER_NAME:
+            stop = text.find(b";", start)
+            while stop >= 0:
+                quotes += text.count(b'"', done, stop)
+                done = stop
+                if quotes % 2 == 0:
+                    return start, stop
+                stop = text.find(b";", stop + 1)
+            return start, len(text)
+        at = lower.find(wanted, start)
     return None
 
 
@@ -94,9 +123,9 @@ def split_list(value: bytes) -> list[bytes]:
     Empty elements, as a stray comma leaves them, are dropped too. A value without comma is its own only
     element.
     """
-    if b"," not in value:
+    if _COMMA not in value:
         return [value.strip(abnf.WS)]
-    if b'"' in value or b"<" in value:
+    if _QUOTE in value or _OPENING in value:
         parts = _ALL_ELEMENTS(value)
     else:
         parts = value.split(b",")
@@ -108,9 +137,9 @@ def split_first(value: bytes) -> tuple[bytes, bytes]:
 
     The rest is octet for octet as written otherwise, and b"" when there was one element only.
     """
-    comma = value.find(b",")
-    if comma < 0:
-        return value.strip(abnf.WS), b""
-    found = _FIRST_ELEMENT(value)
-    comma = 0 if found is None else found.end()
-    return value[:comma].strip(abnf.WS), value[comma + 1 :].strip(abnf.WS)
+    element, comma, rest = value.partition(b",")
+    if comma and (_QUOTE in element or _OPENING in element):
+        found = _FIRST_ELEMENT(value)
+        end = 0 if found is None else found.end()
+        element, rest = value[:end], value[end + 1 :]
+    return element.strip(abnf.WS), rest.strip(abnf.WS)

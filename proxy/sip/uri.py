@@ -14,32 +14,27 @@ from proxy.sip.errors import UriError
 from proxy.sip.params import plain_param
 
 _MAX_PORT: Final = 65535
+_AT: Final = ord("@")
 
 # > SIP-URI  =  "sip:" [ userinfo ] hostport uri-parameters [ headers ]
 # > userinfo  =  ( user / telephone-subscriber ) [ ":" password ] "@"
 # The user may hold ";", "?" and "/", so userinfo reaches to the last "@" before the parameters. A second "@"
 # in it is illegal but common (an e-mail address as user name); the host is then still the one next to the
-# parameters.
+# parameters. What begins with userinfo has a user: when the rest is broken then, it is not read in another way.
 _NO = abnf.NOT_IN_URI
-_SIP_URI: Final = re.compile(
-    rb"((?i:sips?)):"
-    rb"(?:([^" + _NO + rb"@:]*+)(?::([^" + _NO + rb"@;?]*+))?+@)?+"
-    rb"(" + abnf.HOST + rb")"
-    rb"(?::(" + abnf.PORT + rb"))?+"
-    rb"((?:;[^" + _NO + rb"?]*+)?+)"
-    rb"(?:\?([^" + _NO + rb"]*+))?+"
-).fullmatch
+_USERINFO = rb"([^" + _NO + rb"@:]*)(?::([^" + _NO + rb"@;?]*))?@"
+_BEHIND_USER = (
+    rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?((?:;[^" + _NO + rb"?]*)?)(?:\?([^" + _NO + rb"]*))?"
+)
+_WITH_USER: Final = re.compile(rb"((?i:sips?)):" + _USERINFO + _BEHIND_USER).fullmatch
+_WITHOUT_USER: Final = re.compile(rb"((?i:sips?)):" + _BEHIND_USER).fullmatch
+_BEGINS_WITH_USER: Final = re.compile(rb"(?i:sips?):" + _USERINFO).match
 _TWO_AT_SIGNS: Final = re.compile(
-    rb"((?i:sips?)):"
-    rb"([^" + _NO + rb":@]*+@[^" + _NO + rb":;?]*)()@"
-    rb"(" + abnf.HOST + rb")"
-    rb"(?::(" + abnf.PORT + rb"))?+"
-    rb"((?:;[^" + _NO + rb"?]*+)?+)"
-    rb"(?:\?([^" + _NO + rb"]*+))?+"
+    rb"((?i:sips?)):([^" + _NO + rb":@]*@[^" + _NO + rb":;?]*)()@" + _BEHIND_USER
 ).fullmatch
 # > absoluteURI  =  scheme ":" ( hier-part / opaque-part )
-_OTHER_URI: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*+):([^" + _NO + rb"]++)").fullmatch
-_HOST_PORT: Final = re.compile(rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?+").fullmatch
+_OTHER_URI: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*):([^" + _NO + rb"]+)").fullmatch
+_HOST_PORT: Final = re.compile(rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?").fullmatch
 _FORBIDDEN: Final = re.compile(rb"[" + _NO + rb"]").search
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub
@@ -137,10 +132,15 @@ def parse_uri(raw: bytes) -> Uri:
         UriError: the grammar is broken in a way that leaves open who is meant (RFC 3261 sections 19.1.1 and
             25.1).
     """
-    found = _SIP_URI(raw)
-    if found is None:
+    user: bytes | None
+    password: bytes | None
+    if _AT in raw and (found := _WITH_USER(raw)) is not None:
+        scheme, user, password, host, port_text, params, headers = found.groups()
+    elif (found := _WITHOUT_USER(raw)) is not None and (_AT not in raw or _BEGINS_WITH_USER(raw) is None):
+        scheme, host, port_text, params, headers = found.groups()
+        user = password = None
+    else:
         return _parse_unusual(raw)
-    scheme, user, password, host, port_text, params, headers = found.groups()
     if scheme != b"sip":
         scheme = scheme.lower()
     port = 0 if port_text is None else _port(port_text, raw)
@@ -180,7 +180,7 @@ def escape_user(user: bytes) -> bytes:
 
 
 def _parse_unusual(raw: bytes) -> Uri:
-    """Parse what the one fast pattern for sip and sips does not take, or say what is wrong with it."""
+    """Parse what the fast patterns for sip and sips do not take, or say what is wrong with it."""
     found = _OTHER_URI(raw)
     if found is None:
         raise UriError(_bad_text(raw))

@@ -24,18 +24,19 @@ _ZERO: Final = ord("0")
 # Two ";" in a row are refused, as RFC 4475 section 3.1.2.1 wants; one at the very end is let through.
 _SWS: Final = abnf.SWS
 _SLASH: Final = _SWS + rb"/" + _SWS
-_VALUE: Final = rb"(?:" + abnf.QUOTED + rb'|[^ \t\r\n;,"]*+)'
+_VALUE: Final = rb"(?:" + abnf.QUOTED + rb'|[^ \t\r\n;,"]+)'
 _VIA: Final = re.compile(
     rb"(?i:SIP)" + _SLASH + abnf.TOKEN + _SLASH + rb"(" + abnf.TOKEN + rb")" + abnf.LWS + rb"(" + abnf.HOST + rb")"
-    rb"(?:" + _SWS + rb":" + _SWS + rb"(" + abnf.PORT + rb"))?+" + _SWS
-    + rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]++' + _SWS + rb"(?:=" + _SWS + _VALUE + _SWS + rb")?+)*+;?+)" + _SWS,
+    + _SWS + rb"(?::" + _SWS + rb"(" + abnf.PORT + rb")" + _SWS + rb")?"
+    rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]+' + _SWS + rb"(?:=" + _SWS + rb"(?:" + _VALUE + _SWS + rb")?)?)*;?)",
     re.DOTALL,
 ).fullmatch  # fmt: skip
 
-# The same without spaces, quotes and spelling of one's own, as nearly everybody writes it.
+# The same without spaces, quotes and spelling of one's own, as nearly everybody writes it: the branch first, or
+# behind rport.
 _PLAIN_VIA: Final = re.compile(
-    rb"SIP/2\.0/([A-Z]++) (" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?+"
-    rb'((?:;[^ \t\r\n;,="]++(?:=[^ \t\r\n;,"]*+)?+)*+)'
+    rb"SIP/2\.0/([A-Z]+) (" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?"
+    rb'((?:;rport)?(?:;branch=([^ \t\r\n;,"]*))?(?:;[^ \t\r\n;,="]+(?:=[^ \t\r\n;,"]*)?)*)'
 ).fullmatch
 
 
@@ -99,11 +100,8 @@ def parse_via(value: bytes) -> Via:
     """
     found = _PLAIN_VIA(value)
     if found is not None:
-        transport, host, port_text, params = found.groups()
-        if params.startswith(b";branch="):
-            stop = params.find(b";", 8)
-            branch: bytes | None = params[8:] if stop < 0 else params[8:stop]
-        else:
+        transport, host, port_text, params, branch = found.groups()
+        if branch is None:
             branch = plain_param(params, b"branch")
     else:
         value = value.strip(abnf.WS)
