@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from proxy.binding import REGISTERED, Binding
+from proxy.core.field_values import has_option, seconds, username, with_expires
 from proxy.core.identity import contact_key, user_of
 from proxy.core.node import Node
 from proxy.core.targets import Target
@@ -17,23 +18,14 @@ from proxy.repair.rule import REPAIR
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response, line_value
-from proxy.sip.params import param_span, split_list
-from proxy.sip.registry import (
-    AUTHORIZATION,
-    CONTACT,
-    EXPIRES,
-    PATH,
-    PROXY_AUTHORIZATION,
-    REGISTER,
-    SUPPORTED,
-    USER_AGENT,
-)
+from proxy.sip.params import split_list
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, SUPPORTED, USER_AGENT
 
 DEFAULT_EXPIRES = 3600  # RFC 3261 section 10.2.1.1 leaves it to the registrar; this is the usual value
-MAX_EXPIRES = 2**32 - 1
 # Registrars that count down while answering grant a second less than they were asked for (protocol 5.3).
 _ROUNDING = 2
-_USERNAME = re.compile(rb"""\busername\s*=\s*"((?:[^"\\]|\\.)*)\"""", re.IGNORECASE).search
+# The user part of a Path of ours: the token of a binding. A `pbx` of somebody else is none.
+_OWN_PATH = re.compile(rb"<sip:pb[a-z0-9]{16}@").match
 _RULE = "restore-contact"
 _RFC = "RFC 3261 section 10.2.4"
 
@@ -136,7 +128,8 @@ def add_path(request: Request, registration: Registration, target: Target | None
     if not registration.supports_path:
         index = request.index(SUPPORTED)
         if index > 0:
-            request.replace(index, request.lines[index].rstrip(b" \t,") + b", path")
+            line = request.lines[index].rstrip(b" \t,")
+            request.replace(index, line + (b" path" if line.endswith(b":") else b", path"))
         else:
             request.append(SUPPORTED, b"Supported: path")
 
@@ -153,6 +146,8 @@ def accept(registration: Registration, response: Response, node: Node, out: list
     stored: list[Binding] = []
     urgent = False
     for named in registration.winners():
+        # Another REGISTER of the same client may have been accepted while this one was on its way.
+        named.binding = node.bindings.by_token(named.binding.token) or named.binding
         expires = granted.get(named.binding.token, -1)
         if expires > 0:
             urgent = _commit(named, registration, expires, node) or urgent
@@ -199,8 +194,11 @@ def _restore(
     indexes = response.indexes(CONTACT)
     for index in indexes:
         line = response.lines[index]
-        restored = line
-        for element in split_list(line_value(line)):
+        value = line_value(line)
+        # An element that is folded is not found in its line: then the line is written anew.
+        unfolded = b"%b: %b" % (line.partition(b":")[0], value) if b"\n" in line else line
+        restored = unfolded
+        for element in split_list(value):
             try:
                 contact = parse_name_addr(element)
                 named = _recognise(contact, registration, node)
@@ -212,7 +210,7 @@ def _restore(
             granted[named.binding.token] = expires
             shown = named.asked if 0 <= named.asked - expires <= _ROUNDING else expires
             restored = restored.replace(element, with_expires(contact.with_addr(named.addr), shown), 1)
-        if restored != line:
+        if restored != unfolded:
             response.replace(index, restored)
             reason = "the client knows itself by its own Contact only"
             out.append(_record(registration, line, restored, response, reason))
@@ -260,7 +258,7 @@ def _remove_path(response: Response) -> None:
     """Our Path is none of the business of a client that did not ask for it (RFC 3327 section 5.3)."""
     for index in reversed(response.indexes(PATH)):
         elements = split_list(line_value(response.lines[index]))
-        kept = [element for element in elements if b"<sip:pb" not in element]
+        kept = [element for element in elements if not _OWN_PATH(element)]
         if not kept:
             response.remove(index)
         elif len(kept) != len(elements):
@@ -272,34 +270,3 @@ def _record(
 ) -> Record:
     call_id, flow = response.call_id, registration.flow
     return Record(_RULE, REPAIR, "Contact", before, after, reason, _RFC, REGISTER, call_id, flow, "to-client")
-
-
-def seconds(text: bytes | None, default: int) -> int:
-    """A delta-seconds value; the default where it is absent or no number."""
-    if text is None or not text.isdigit() or len(text) > 10:
-        return default
-    return min(int(text), MAX_EXPIRES)
-
-
-def with_expires(element: bytes, expires: int) -> bytes:
-    """The Contact element with that expires parameter, in place if it has one (RFC 3261 section 10.3 step 8)."""
-    params = parse_name_addr(element).params
-    head = element[: len(element) - len(params)]
-    span = param_span(params, b"expires")
-    if span is None:
-        return b"%b;expires=%d" % (element, expires)
-    return b"%b%b=%d%b" % (head, params[: span[0]], expires, params[span[1] :])
-
-
-def has_option(value: bytes, option: bytes) -> bool:
-    """Whether an option tag stands in the value of a Supported or Require header."""
-    return option in [tag.strip().lower() for tag in value.split(b",")]
-
-
-def username(request: Request) -> bytes:
-    """The digest username of a request; empty without credentials."""
-    for name in (AUTHORIZATION, PROXY_AUTHORIZATION):
-        found = _USERNAME(request.value(name) or b"")
-        if found is not None:
-            return found.group(1)
-    return b""
