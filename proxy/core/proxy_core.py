@@ -131,10 +131,10 @@ class ProxyCore:
             except HeaderError:
                 via_before = self._mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
+            known = node.layer.find_server(request, key, flow)
         except HeaderError as error:
             refuse(request, flow, error, node, out)
             return
-        known = node.layer.find_server(request, key, flow)
         if known is not None:
             if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:
                 self._drop("other_flow")

@@ -110,9 +110,9 @@ class OwnRoutes:
         if self.mark_of(uri, request.call_id) is None and not self.is_own_address(uri):
             return False
         routes = request.indexes(ROUTE)
-        if not routes:
+        last = split_list(line_value(request.lines[routes[-1]])) if routes else []
+        if not last:
             return False
-        last = split_list(line_value(request.lines[routes[-1]]))
         own = b"Route: <%b>" % request.uri
         request.set_uri(parse_name_addr(last[-1]).addr)
         if len(last) == 1:
