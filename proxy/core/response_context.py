@@ -182,6 +182,7 @@ class ResponseContext:
             self.home.reply(self, status, reason, out)
         else:
             self.layer.scene.counts.dropped["no_answer"] += 1
+            self.server.end()  # nothing will ever answer it
         self._finish(status, out)
 
     def _choose(self, out: list[Effect]) -> None:
@@ -229,9 +230,9 @@ def pop_via(response: Response) -> None:
     """Take our own Via off the top (16.7 step 3)."""
     index = response.names.index(VIA)
     line = response.lines[index]
-    _, comma, rest = line.partition(b",")
-    if comma:
-        response.replace(index, line.partition(b":")[0] + b": " + rest.strip())
+    rest = line.partition(b",")[2].strip()
+    if rest:
+        response.replace(index, line.partition(b":")[0] + b": " + rest)
     else:
         response.remove(index)
 
