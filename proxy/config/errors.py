@@ -69,12 +69,13 @@ class Origin:
     """Where each key and each value of a configuration stood in its file.
 
     A configuration that was not read from a file has an empty origin: its errors then name line 1, column 1.
+    All origins are equal, so that equal settings are equal wherever they stood.
     """
 
-    file: str = "configuration"
-    keys: dict[KeyPath, Place] = field(default_factory=dict)
-    values: dict[KeyPath, Place] = field(default_factory=dict)
-    scalars: set[KeyPath] = field(default_factory=set)
+    file: str = field(default="configuration", compare=False)
+    keys: dict[KeyPath, Place] = field(default_factory=dict, compare=False)
+    values: dict[KeyPath, Place] = field(default_factory=dict, compare=False)
+    scalars: set[KeyPath] = field(default_factory=set, compare=False)
 
     def error(self, path: KeyPath, text: str, at_key: bool = False) -> ConfigError:
         """The mistake at the value of `path`, or at its key; the nearest enclosing place if it is not in the file.

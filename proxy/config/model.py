@@ -8,14 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from proxy.config.errors import Origin
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
 from proxy.config.units import Count, File, Host, Network, Port, Positive, Share, Size, switch_word, whole_schema
 from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
 
-Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(switch_word)]
+Switch = Annotated[
+    Literal["auto", "on", "off"],
+    BeforeValidator(switch_word),
+    WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
+]
 SYSTEM_KEY = Path("/var/lib/sipmend/token.key")
 
 
@@ -89,6 +93,13 @@ def _listener(value: object) -> object:
 
 
 ListenItem = Annotated[ListenerSettings, BeforeValidator(_listener), ShortForm({"type": "string", "title": "listener"})]
+
+
+def _some(items: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
+    # Not `min_length`: pydantic then counts the good items only, and hides what is wrong with the others.
+    if not items:
+        raise ValueError("should have at least one item")
+    return items
 
 
 class TlsSettings(Section):
@@ -178,7 +189,9 @@ class Config(Section):
     public_address: PublicAddress | None = Field(
         None, description="what clients see of us: an address or a name; needed by listeners on 0.0.0.0 and [::]"
     )
-    listen: tuple[ListenItem, ...] = Field(min_length=1, description="the sockets for clients")
+    listen: Annotated[tuple[ListenItem, ...], AfterValidator(_some)] = Field(
+        description="the sockets for clients", json_schema_extra={"minItems": 1}
+    )
     tls: TlsSettings | None = Field(None, description="the certificate for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")

@@ -20,7 +20,7 @@ from proxy.config.uris import HostPort, ListenUri
 
 REFERENCE = "docs/configuration.md"
 SCHEMA = "docs/sipmend.schema.json"
-_PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
+_PASSWORD = re.compile(r"(://[^/@:]*:).*@")
 
 _INTRODUCTION = """\
 # Configuration

@@ -182,6 +182,6 @@ AdminListen = Annotated[
     HostPort | None,
     BeforeValidator(parse_host_port),
     PlainSerializer(lambda value: "off" if value is None else str(value), return_type=str),
-    _text("address:port or off"),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"enum": [False]}], "title": "address:port or off"}),
 ]
 PublicAddress = Annotated[str, BeforeValidator(parse_public), _text("address, name or stun:HOST:PORT")]

@@ -1,0 +1,63 @@
+"""What this version cannot do is refused, and the message says what to use instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.config.model import Config
+from proxy.config.unavailable import ROWS, unavailable
+
+SMALLEST = {"server": {"domain": "example.com", "uri": "sip:10.0.0.5"}, "listen": ["udp://10.0.0.2:5060"]}
+
+
+def changed(path, value):
+    """The smallest configuration with one more setting; `*` is the first item of a list."""
+    data = {**SMALLEST, "server": dict(SMALLEST["server"]), "listen": [{"uri": SMALLEST["listen"][0]}]}
+    held = data
+    for step in path[:-1]:
+        held = held[0] if step == "*" else held.setdefault(step, [{}] if step == "targets" else {})
+    held[path[-1]] = value
+    return Config.model_validate(data)
+
+
+EXAMPLES = [
+    (
+        ("listen", "*", "uri"),
+        "tls://10.0.0.2:5061",
+        "a listener by tls is not available in this version; use udp or tcp",
+    ),
+    (("listen", "*", "uri"), "wss://10.0.0.2", "a listener by wss is not available in this version; use udp or tcp"),
+    (("listen", "*", "uri"), "ws://10.0.0.2", "a listener by ws is not available in this version; use udp or tcp"),
+    (("server", "bind"), "tls://10.0.0.2:5071", "a socket by tls is not available in this version; use udp or tcp"),
+    (("server", "uri"), "sips:example.com", "TLS to the server is not available in this version; use sip:"),
+    (("server", "uri"), "sip:example.com;transport=tls", "TLS to the server is not available in this version"),
+    (("server", "targets", "*", "uri"), "sips:example.com", "TLS to the server is not available in this version"),
+    (("tls",), {"certificate": "a", "private_key": "b"}, "TLS is not available in this version; take this section out"),
+    (("public_address",), "stun:stun.example.com", "STUN is not available in this version; write the address itself"),
+    (("listen", "*", "public_address"), "stun:stun.example.com", "STUN is not available in this version"),
+    (("server", "in_dialog"), "follow", "`follow` is not available in this version; use server"),
+    (("profiles",), [{"name": "x"}], "profiles are not available in this version; take this section out"),
+    (("listen", "*", "profile"), "x", "profiles are not available in this version; take this key out"),
+    (("plugins",), ["edge:Rule"], "rules of your own are not available in this version; take this section out"),
+    (("store",), "sqlite:/var/lib/x.db", "SQLite is not available in this version; use memory"),
+    (("store",), "redis://10.0.0.9", "Redis is not available in this version; use memory"),
+    (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use memory"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "text"), EXAMPLES)
+def test_a_feature_of_a_later_version_is_refused(path, value, text):
+    where = tuple(0 if step == "*" else step for step in path)
+    found = list(unavailable(changed(path, value)))
+    assert [key for key, _ in found] == [where]
+    assert found[0][1].startswith(text)
+
+
+def test_what_this_version_can_do_is_not_refused():
+    assert list(unavailable(Config.model_validate(SMALLEST))) == []
+    tcp = {**SMALLEST, "listen": ["tcp://10.0.0.2"], "profiles": [], "plugins": [], "public_address": "203.0.113.10"}
+    assert list(unavailable(Config.model_validate(tcp))) == []
+
+
+def test_every_row_has_its_example():
+    assert {path for path, _, _ in ROWS} == {path for path, _, _ in EXAMPLES}
