@@ -6,6 +6,8 @@ None of this is a repair: no finding, no record.
 
 from __future__ import annotations
 
+import re
+
 from proxy.core.tokens import BRANCH_PREFIX, LOOP_MARK_LENGTH
 from proxy.flow import Flow, Listener
 from proxy.sip.message import Request
@@ -28,6 +30,8 @@ from proxy.sip.registry import (
 
 _DIALOG_FORMING = (INVITE, SUBSCRIBE, REFER)
 _LOOP_HEADERS = (ROUTE, PROXY_REQUIRE, PROXY_AUTHORIZATION)
+# The marks of all our branches in a Via line: some servers write all values into one.
+_LOOP_MARKS = re.compile(BRANCH_PREFIX + rb"[a-z0-9]{16}([0-9a-f]{%d})" % LOOP_MARK_LENGTH).findall
 # The line as nearly everybody writes it, and with one hop less.
 _LESS = {b"Max-Forwards: %d" % hops: b"Max-Forwards: %d" % (hops - 1) for hops in range(1, 256)}
 
@@ -71,14 +75,7 @@ def has_looped(request: Request, mark: bytes) -> bool:
     names = request.names
     if names.count(VIA) == 1 and BRANCH_PREFIX not in request.lines[names.index(VIA)]:
         return False
-    for line, name in zip(request.lines, names, strict=True):
-        if name == VIA and BRANCH_PREFIX in line:
-            start = line.index(BRANCH_PREFIX)
-            end = line.find(b";", start)
-            branch = line[start:] if end < 0 else line[start:end]
-            if branch.rstrip()[-LOOP_MARK_LENGTH:] == mark:
-                return True
-    return False
+    return any(mark in _LOOP_MARKS(line) for line, name in zip(request.lines, names, strict=True) if name == VIA)
 
 
 def wants_record_route(request: Request) -> bool:

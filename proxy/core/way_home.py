@@ -39,16 +39,16 @@ class WayHome:
         self, context: ResponseContext, branch: ClientTransaction, response: Response, out: list[Effect]
     ) -> None:
         """Forward a response of a branch."""
+        pop_via(response)
         try:
-            pop_via(response)
             if context.from_client:
                 if not self._to_client(context, branch, response, out):
                     return
             else:
                 self._to_server(context, branch, response, out)
         except HeaderError:
-            self._node.counts.dropped["malformed"] += 1
-            return
+            # What cannot be read cannot be repaired: it goes home as it is, lest the request stay without an answer.
+            self._node.counts.plugin_errors["restore"] += 1
         self._send(context, response, out)
 
     def reply(self, context: ResponseContext, status: int, reason: bytes, out: list[Effect]) -> None:
