@@ -170,8 +170,6 @@ def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         return "section"
     if "enum" in field:
         return " \\| ".join(f"`{word}`" for word in field["enum"] if isinstance(word, str))
-    if "const" in field:
-        return f"`{field['const']}`"
     if field.get("type") == "array":
         return "list of " + _plural(_kind(field["items"], schema))
     if field.get("type") == "object":
