@@ -175,10 +175,9 @@ class ToServer:
                 return
             try:
                 uri = top.uri
-                known = node.targets.may_follow(plain_host(uri), uri.port or 5060) or uri.host.lower() in (
-                    node.settings.domain,
-                    *node.settings.aliases,
-                )
+                host = uri.host.lower()
+                known = host == node.settings.domain or host in node.settings.aliases
+                known = known or node.targets.may_follow(plain_host(uri), uri.port or 5060)
             except HeaderError:
                 known = False
             if known:

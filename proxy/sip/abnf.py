@@ -13,28 +13,28 @@ from typing import Final
 
 # > LWS  =  [*WSP CRLF] 1*WSP
 # A value that has passed the header index holds CR and LF only where a line was folded: four octets do.
-WS: Final = b" \t\r\n"
-SWS: Final = rb"[ \t\r\n]*"
-LWS: Final = rb"[ \t\r\n]+"
+WS: Final[bytes] = b" \t\r\n"
+SWS: Final[bytes] = rb"[ \t\r\n]*"
+LWS: Final[bytes] = rb"[ \t\r\n]+"
 
 # > token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )
-TOKEN: Final = rb"[A-Za-z0-9\-.!%*_+`'~]+"
+TOKEN: Final[bytes] = rb"[A-Za-z0-9\-.!%*_+`'~]+"
 
 # > quoted-string  =  SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE
 # Control characters are let through: they are in real display names, and RFC 4475 section 3.1.1.2 has some.
-QUOTED: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+QUOTED: Final[bytes] = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 # The same, taken to the end of the text where the closing quote is missing.
-QUOTED_OR_OPEN: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
+QUOTED_OR_OPEN: Final[bytes] = rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
 
 # > hostname     =  *( domainlabel "." ) toplabel [ "." ]
 # > IPv6reference  =  "[" IPv6address "]"
 # Wider in two places: "_" occurs in internal names, and RFC 5118 section 4.10 asks to accept three colons in
 # a row. No parentheses that capture: this is built into patterns with groups of their own.
-HOST: Final = rb"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])"
+HOST: Final[bytes] = rb"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\])"
 
 # > port  =  1*DIGIT
 # Eight digits leave room for leading zeros and keep absurd numbers away from int().
-PORT: Final = rb"[0-9]{1,8}"
+PORT: Final[bytes] = rb"[0-9]{1,8}"
 
 # What may stand in no URI, escaped or not: space, control characters, and the delimiters of name-addr.
-NOT_IN_URI: Final = rb'\x00-\x20\x7f<>"'
+NOT_IN_URI: Final[bytes] = rb'\x00-\x20\x7f<>"'
