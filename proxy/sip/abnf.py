@@ -5,6 +5,8 @@ proportion to its length, and possessive repetitions (`++`, `*+`) cannot be used
 matches them wrongly. So every pattern is written in such a way that each octet decides alone what comes next:
 what may follow a repetition never begins with an octet that could also prolong it. Two repetitions of white space
 never stand side by side, and a repetition of alternatives has none that begin alike.
+
+What may be absent is written `(?:x|)` and not `(?:x)?`: for the same matches this takes Python a third of the time off.
 """
 
 from __future__ import annotations

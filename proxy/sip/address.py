@@ -17,18 +17,25 @@ from proxy.sip.uri import Uri, parse_uri, shown
 
 __all__ = ["NameAddr", "parse_name_addr", "split_list"]
 
+_OPENING: Final = ord("<")
+_CLOSING: Final = ord(">")
+_QUOTE: Final = ord('"')
+_COMMA: Final = ord(",")
+_SEMICOLON: Final = ord(";")
+_BACKSLASH: Final = ord("\\")
+
 # > name-addr  =  [ display-name ] LAQUOT addr-spec RAQUOT
 # Display names are taken wider than `*(token LWS)`: unquoted umlauts, dots and colons are common and
 # harmless. ";", "," and unpaired quotes are not, they change where the element ends.
 _NAME_ADDR: Final = re.compile(
-    rb'([^"<>,;]*(?:' + abnf.QUOTED + rb'[^"<>,;]*)*)'
-    rb"<([^<>]+)>" + abnf.SWS + rb'((?:;[^",]*(?:' + abnf.QUOTED + rb'[^",]*)*)?)',
+    rb'([^"<>,;]*(?:(?:' + abnf.QUOTED + rb'[^"<>,;]*)+|))'
+    rb"<([^<>]+)>" + abnf.SWS + rb'(;[^",]*(?:(?:' + abnf.QUOTED + rb'[^",]*)+|)|)',
     re.DOTALL,
 ).fullmatch
 # > Even if the "display-name" is empty, the "name-addr" form MUST be used if the "addr-spec" contains a
 # > comma, semicolon, or question mark.
 _ADDR_SPEC: Final = re.compile(
-    rb'([^ \t\r\n<>",;?]+)' + abnf.SWS + rb'((?:;[^"<>,]*(?:' + abnf.QUOTED + rb'[^"<>,]*)*)?)', re.DOTALL
+    rb'([^ \t\r\n<>",;?]+)' + abnf.SWS + rb'(;[^"<>,]*(?:(?:' + abnf.QUOTED + rb'[^"<>,]*)+|)|)', re.DOTALL
 ).fullmatch
 # A quote that is not closed is taken to the end, so that no octet is looked at twice.
 _QUOTED_OR_OPEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("|\\?\Z)', re.DOTALL).sub
@@ -104,15 +111,31 @@ def parse_name_addr(raw: bytes) -> NameAddr:
         HeaderError: quotes or brackets do not match, the URI is missing, or it needed brackets and has none.
     """
     raw = raw.strip(abnf.WS)
-    found = _NAME_ADDR(raw)
-    if found is not None:
-        display, addr, params = found.groups()
-        return NameAddr(raw, display.rstrip(abnf.WS), addr, params, True, found.start(2))
+    opening = raw.find(b"<")
+    if opening >= 0:
+        if _COMMA not in raw and _BACKSLASH not in raw:
+            # The usual case: quotes come in pairs, and what is within them cannot be mistaken.
+            display = raw[:opening]
+            addr, closing, params = raw[opening + 1 :].partition(b">")
+            if (
+                closing and addr and _OPENING not in addr
+                and (not display or (_SEMICOLON not in display and _CLOSING not in display and _in_pairs(display)))
+                and (not params or (params[0] == _SEMICOLON and _in_pairs(params)))
+            ):  # fmt: skip
+                return NameAddr(raw, display.rstrip(abnf.WS), addr, params, True, opening + 1)
+        found = _NAME_ADDR(raw)
+        if found is not None:
+            display, addr, params = found.groups()
+            return NameAddr(raw, display.rstrip(abnf.WS), addr, params, True, found.start(2))
     found = _ADDR_SPEC(raw)
     if found is not None:
         addr, params = found.groups()
         return NameAddr(raw, b"", addr, params, False, 0)
     raise HeaderError(f"the address {shown(raw)} {_complaint(raw)}")
+
+
+def _in_pairs(text: bytes) -> bool:
+    return _QUOTE not in text or text.count(b'"') % 2 == 0
 
 
 def _only_if_open(found: re.Match[bytes]) -> bytes:

@@ -13,7 +13,8 @@ from proxy.sip.uri import shown
 _LIMIT: Final = 2**31
 
 # > CSeq  =  "CSeq" HCOLON 1*DIGIT LWS Method
-_CSEQ: Final = re.compile(rb"0*((?:[1-9][0-9]*)?)" + abnf.LWS + rb"(" + abnf.TOKEN + rb")").fullmatch
+# A value without outer white space cannot match without a digit.
+_CSEQ: Final = re.compile(rb"0*([1-9][0-9]*|)" + abnf.LWS + rb"(" + abnf.TOKEN + rb")").fullmatch
 
 
 def parse_cseq(value: bytes) -> tuple[int, bytes]:
@@ -24,7 +25,7 @@ def parse_cseq(value: bytes) -> tuple[int, bytes]:
     """
     value = value.strip(abnf.WS)
     found = _CSEQ(value)
-    if found is None or not value[:1].isdigit():
+    if found is None:
         raise HeaderError(f"the CSeq {shown(value)} is not a number and a method (RFC 3261 section 20.16)")
     digits, method = found.groups()
     if len(digits) > 10 or (number := int(digits or b"0")) >= _LIMIT:

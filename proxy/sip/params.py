@@ -15,12 +15,15 @@ from proxy.sip import abnf
 # Group 1 is the name, group 2 everything behind it up to the next ";" outside quotes. A quote that is never closed
 # swallows the rest.
 _EACH_PARAM: Final = re.compile(
-    rb";" + abnf.SWS + rb'([^ \t\r\n;="]*)' + abnf.SWS + rb'([^;"]*(?:' + abnf.QUOTED_OR_OPEN + rb'[^;"]*)*)', re.DOTALL
+    rb";" + abnf.SWS + rb'([^ \t\r\n;="]*)' + abnf.SWS + rb'([^;"]*(?:(?:' + abnf.QUOTED_OR_OPEN + rb'[^;"]*)+|))',
+    re.DOTALL,
 ).finditer
 _AFTER_NAME: Final = (b"", b";", b"=", b'"')
 _QUOTE: Final = ord('"')
 _BACKSLASH: Final = ord("\\")
 _COMMA: Final = ord(",")
+_SEMICOLON: Final = ord(";")
+_EQUALS: Final = ord("=")
 _OPENING: Final = ord("<")
 
 # One element of a comma-separated list. An opening quote or bracket that is never closed swallows the rest,
@@ -42,11 +45,13 @@ def plain_param(params: bytes, name: bytes) -> bytes | None:
     at = lower.find(wanted)
     while at >= 0:
         end = at + len(wanted)
-        follows = lower[end : end + 1]
-        if follows == b"=":
+        if end == len(lower):
+            return b""
+        follows = lower[end]
+        if follows == _EQUALS:
             stop = lower.find(b";", end)
             return params[end + 1 :] if stop < 0 else params[end + 1 : stop]
-        if not follows or follows == b";":
+        if follows == _SEMICOLON:
             return b""
         at = lower.find(wanted, end)
     return None
@@ -60,7 +65,7 @@ def header_param(params: bytes, name: bytes) -> bytes | None:
         if _QUOTE not in params:
             return plain_param(params, name)
         if _BACKSLASH not in params:
-            span = _span_between_quotes(params, name)
+            span = _span_without_spaces(params.lower(), name)
             if span is None:
                 return None
             return params[span[0] + 1 : span[1]] if params[span[0] : span[0] + 1] == b"=" else b""
@@ -76,11 +81,12 @@ def param_span(text: bytes, name: bytes) -> tuple[int, int] | None:
 
     The span ends before trailing whitespace, so `text[:start] + b"=new" + text[end:]` sets the value.
     """
-    first = text.find(b";")
-    if first < 0:
+    lower = text.lower()
+    if lower.find(name) < 0:
         return None
-    if _BACKSLASH not in text and len(text[first:].split(None, 1)) == 1 and not text[-1:].isspace():
-        return _span_between_quotes(text, name)
+    params = text[text.find(b";") :]
+    if _BACKSLASH not in params and params.split() == [params]:
+        return _span_without_spaces(lower, name)
     for found in _EACH_PARAM(text):
         if found.group(1).lower() == name:
             start = found.end(1)
@@ -89,29 +95,31 @@ def param_span(text: bytes, name: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _span_between_quotes(text: bytes, name: bytes) -> tuple[int, int] | None:
-    """Do the work of `param_span` for parameters without white space and backslashes.
+def _span_without_spaces(lower: bytes, name: bytes) -> tuple[int, int] | None:
+    """Do the work of `param_span` in a text in lower case, with neither white space nor a backslash.
 
     Without backslashes a place is within quotes if the number of quotes since the first ";" is odd.
     """
-    lower = text.lower()
     wanted = b";" + name
+    quoted = _QUOTE in lower
     quotes = 0
     done = lower.find(b";")
     at = lower.find(wanted)
     while at >= 0:
         start = at + len(wanted)
-        quotes += text.count(b'"', done, start)
-        done = start
+        if quoted:
+            quotes += lower.count(b'"', done, start)
+            done = start
         if quotes % 2 == 0 and lower[start : start + 1] in _AFTER_NAME:
-            stop = text.find(b";", start)
+            stop = lower.find(b";", start)
             while stop >= 0:
-                quotes += text.count(b'"', done, stop)
-                done = stop
+                if quoted:
+                    quotes += lower.count(b'"', done, stop)
+                    done = stop
                 if quotes % 2 == 0:
                     return start, stop
-                stop = text.find(b";", stop + 1)
-            return start, len(text)
+                stop = lower.find(b";", stop + 1)
+            return start, len(lower)
         at = lower.find(wanted, start)
     return None
 

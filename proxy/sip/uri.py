@@ -22,9 +22,9 @@ _AT: Final = ord("@")
 # in it is illegal but common (an e-mail address as user name); the host is then still the one next to the
 # parameters. What begins with userinfo has a user: when the rest is broken then, it is not read in another way.
 _NO = abnf.NOT_IN_URI
-_USERINFO = rb"([^" + _NO + rb"@:]*)(?::([^" + _NO + rb"@;?]*))?@"
+_USERINFO = rb"([^" + _NO + rb"@:]*)(?::([^" + _NO + rb"@;?]*)|)@"
 _BEHIND_USER = (
-    rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?((?:;[^" + _NO + rb"?]*)?)(?:\?([^" + _NO + rb"]*))?"
+    rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb")|)(;[^" + _NO + rb"?]*|)(?:\?([^" + _NO + rb"]*)|)"
 )
 _WITH_USER: Final = re.compile(rb"((?i:sips?)):" + _USERINFO + _BEHIND_USER).fullmatch
 _WITHOUT_USER: Final = re.compile(rb"((?i:sips?)):" + _BEHIND_USER).fullmatch
@@ -34,7 +34,7 @@ _TWO_AT_SIGNS: Final = re.compile(
 ).fullmatch
 # > absoluteURI  =  scheme ":" ( hier-part / opaque-part )
 _OTHER_URI: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*):([^" + _NO + rb"]+)").fullmatch
-_HOST_PORT: Final = re.compile(rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?").fullmatch
+_HOST_PORT: Final = re.compile(rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb")|)").fullmatch
 _FORBIDDEN: Final = re.compile(rb"[" + _NO + rb"]").search
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub

@@ -27,16 +27,16 @@ _SLASH: Final = _SWS + rb"/" + _SWS
 _VALUE: Final = rb"(?:" + abnf.QUOTED + rb'|[^ \t\r\n;,"]+)'
 _VIA: Final = re.compile(
     rb"(?i:SIP)" + _SLASH + abnf.TOKEN + _SLASH + rb"(" + abnf.TOKEN + rb")" + abnf.LWS + rb"(" + abnf.HOST + rb")"
-    + _SWS + rb"(?::" + _SWS + rb"(" + abnf.PORT + rb")" + _SWS + rb")?"
-    rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]+' + _SWS + rb"(?:=" + _SWS + rb"(?:" + _VALUE + _SWS + rb")?)?)*;?)",
+    + _SWS + rb"(?::" + _SWS + rb"(" + abnf.PORT + rb")" + _SWS + rb"|)"
+    rb"((?:;" + _SWS + rb'[^ \t\r\n;,="]+' + _SWS + rb"(?:=" + _SWS + rb"(?:" + _VALUE + _SWS + rb"|)|))*;?)",
     re.DOTALL,
 ).fullmatch  # fmt: skip
 
 # The same without spaces, quotes and spelling of one's own, as nearly everybody writes it: the branch first, or
 # behind rport.
 _PLAIN_VIA: Final = re.compile(
-    rb"SIP/2\.0/([A-Z]+) (" + abnf.HOST + rb")(?::(" + abnf.PORT + rb"))?"
-    rb'((?:;rport)?(?:;branch=([^ \t\r\n;,"]*))?(?:;[^ \t\r\n;,="]+(?:=[^ \t\r\n;,"]*)?)*)'
+    rb"SIP/2\.0/([A-Z]+) (" + abnf.HOST + rb")(?::(" + abnf.PORT + rb")|)"
+    rb'((?:;rport|)(?:;branch=([^ \t\r\n;,"]*)|)(?:;[^ \t\r\n;,="]+(?:=[^ \t\r\n;,"]*|))*)'
 ).fullmatch
 
 
