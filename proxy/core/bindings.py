@@ -127,14 +127,18 @@ class Bindings:
             self._by_aor.setdefault(binding.aor, []).append(binding)
             self._by_flow.setdefault(flow.key, []).append(binding)
             binding.flow = flow
-        elif binding.flow.key != flow.key:
-            self._leave_flow(binding)
-            binding.flow = flow
-            self._by_flow.setdefault(flow.key, []).append(binding)
         else:
-            binding.flow = flow
+            self.move(binding, flow)
         binding.state = REGISTERED
         return True
+
+    def move(self, binding: Binding, flow: Flow) -> None:
+        """From now on the binding is reached by that flow; the state stays (protocol 3.3)."""
+        binding.dialog_flow = None
+        if binding.flow.key != flow.key:
+            self._leave_flow(binding)
+            self._by_flow.setdefault(flow.key, []).append(binding)
+        binding.flow = flow
 
     def linger(self, binding: Binding, now: float) -> None:
         """The registration ended; in-dialog requests still reach the client for a while (protocol 3.2)."""

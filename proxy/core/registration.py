@@ -19,7 +19,7 @@ from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response, line_value
 from proxy.sip.params import split_list
-from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, SUPPORTED, USER_AGENT
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, REQUIRE, SUPPORTED, USER_AGENT
 
 DEFAULT_EXPIRES = 3600  # RFC 3261 section 10.2.1.1 leaves it to the registrar; this is the usual value
 # Registrars that count down while answering grant a second less than they were asked for (protocol 5.3).
@@ -143,6 +143,8 @@ def accept(registration: Registration, response: Response, node: Node, out: list
     granted = _restore(registration, response, header, node, out)
     if not registration.supports_path:
         _remove_path(response)
+    # RFC 5626 section 6: a registrar that keeps flows says `Require: outbound`.
+    outbound = any(has_option(value, b"outbound") for value in response.values(REQUIRE))
     stored: list[Binding] = []
     urgent = False
     for named in registration.winners():
@@ -150,7 +152,7 @@ def accept(registration: Registration, response: Response, node: Node, out: list
         named.binding = node.bindings.by_token(named.binding.token) or named.binding
         expires = granted.get(named.binding.token, -1)
         if expires > 0:
-            urgent = _commit(named, registration, expires, node) or urgent
+            urgent = _commit(named, registration, expires, outbound, node) or urgent
             stored.append(named.binding)
         elif named.asked == 0 and expires <= 0 and node.bindings.by_token(named.binding.token) is not None:
             node.bindings.linger(named.binding, node.now)
@@ -164,7 +166,7 @@ def accept(registration: Registration, response: Response, node: Node, out: list
     return stored, urgent
 
 
-def _commit(named: Named, registration: Registration, expires: int, node: Node) -> bool:
+def _commit(named: Named, registration: Registration, expires: int, outbound: bool, node: Node) -> bool:
     """Make the binding what the server has accepted. True if more than its expiry changed."""
     binding = named.binding
     changed = (
@@ -181,6 +183,7 @@ def _commit(named: Named, registration: Registration, expires: int, node: Node) 
     binding.expires_at = node.now + expires
     binding.last_used = node.now
     binding.call_id = registration.call_id
+    binding.outbound = outbound
     binding.auth_user = registration.auth_user
     binding.user_agent = registration.user_agent
     return changed

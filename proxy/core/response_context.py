@@ -39,7 +39,8 @@ class Home(Protocol):
 class ResponseContext:
     """One forwarded request. `request` is kept as received (its Via stamped), for answers of our own.
 
-    `binding` is the client it came from (None: a guest), or the one it was delivered to. `via_before` is the client's
+    `binding` is the client it came from (None: a guest), or the one it was delivered to; `marked` the one that our
+    Record-Route in it names, for a request of a client within a dialog. `via_before` is the client's
     own Via line where ours had to take its place; empty bytes if it had none.
     """
 
@@ -53,6 +54,7 @@ class ResponseContext:
         "guest",
         "home",
         "layer",
+        "marked",
         "method",
         "registration",
         "request",
@@ -76,6 +78,7 @@ class ResponseContext:
         self.server = server
         self.started = layer.scene.now
         self.binding: Binding | None = None
+        self.marked: Binding | None = None
         self.guest: tuple[bytes, bytes, bytes] | None = None
         self.registration: Registration | None = None
         self.second_hop = False

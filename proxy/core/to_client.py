@@ -118,7 +118,7 @@ class ToClient:
             binding = self._node.bindings.only_registered(self._aor_of(request))
             if binding is not None:
                 self._node.counts.restored_by["single_binding"] += 1
-                return self._of_binding(binding, removed)
+                return self._of_binding(binding, request, removed)
         raise SipError("no client of this proxy is meant", 404, "no_client")
 
     def _aor_of(self, request: Request) -> bytes:
@@ -132,7 +132,7 @@ class ToClient:
         binding = node.bindings.by_token(token)
         if binding is not None:
             self._check_registered(binding, request)
-            return self._of_binding(binding, removed)
+            return self._of_binding(binding, request, removed)
         subject = node.mint.read_guest(token)
         if subject is None:
             return None
@@ -145,10 +145,11 @@ class ToClient:
 
     def _by_subject(self, subject: bytes, request: Request, removed: Removed) -> Destination | None:
         """The client that a Route of ours names; a Request-URI without token stays, if it is not ours."""
-        binding = self._node.bindings.by_token(subject)
+        node = self._node
+        binding = node.bindings.by_token(subject)
         if binding is not None:
             self._check_registered(binding, request)
-            found = self._of_binding(binding, removed)
+            found = self._of_binding(binding, request, removed)
             if request_uri(request).param(b"gr") is not None:
                 found.uri = b""
             return found
@@ -157,7 +158,14 @@ class ToClient:
         flow = self._guest_flow(subject)
         if flow is None:
             raise SipError("the client's connection is gone", 480, "flow_gone")
-        return Destination(None, flow, subject, b"")
+        uri = request_uri(request)
+        own = b""
+        if self._routes.is_own_address(uri):
+            # Our Contact without its token: some servers drop URI parameters.
+            user = uri.user or b""
+            contact = node.guests.contact(node.guests.token(flow), user, node.now)
+            own = contact or source_uri(flow, unescape(user))
+        return Destination(None, flow, subject, own)
 
     def _guest_flow(self, subject: bytes) -> Flow | None:
         """The flow that a guest's name stands for, if it still exists."""
@@ -177,12 +185,16 @@ class ToClient:
 
     def _check_registered(self, binding: Binding, request: Request) -> None:
         """Without a registration only what belongs to a dialog is delivered (protocol 3.2)."""
-        if binding.state != REGISTERED and request.to.tag is None:
+        # The table is swept now and then only; what has run out has run out.
+        ended = binding.state != REGISTERED or binding.expires_at <= self._node.now
+        if ended and request.to.tag is None:
             raise SipError("the client is no longer registered", 480, "not_registered")
 
-    def _of_binding(self, binding: Binding, removed: Removed) -> Destination:
+    def _of_binding(self, binding: Binding, request: Request, removed: Removed) -> Destination:
         """A binding's flow: the one of the dialog if it is open, else its own, else a sibling's (protocol 8.4)."""
         flow = binding.flow
+        if binding.dialog_flow is not None and request.to.tag is not None:
+            flow = binding.dialog_flow
         mark = removed.mark
         if mark is not None and mark.subject == binding.token and flow.number:
             # The number may have been given anew: the connection has to be one of this client's.

@@ -93,6 +93,8 @@ class ToServer:
         context.sent_by_port = sent_by_port
         context.target = target
         context.via_before = via_before
+        if removed.mark is not None and request.to.tag is not None:
+            context.marked = node.bindings.by_token(removed.mark.subject)
         if binding is None and CONTACT in received.names and method != REGISTER:
             context.guest = self._guest_contact(received, flow)
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))

@@ -5,6 +5,7 @@ To the server: the client's Contact is repaired. To the client: what was repaire
 
 from __future__ import annotations
 
+from proxy.core.field_values import username
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag
 from proxy.core.registration import accept, is_nameable
@@ -13,7 +14,7 @@ from proxy.core.response_context import ResponseContext, pop_via
 from proxy.core.response_routing import reopened
 from proxy.core.targets import Target
 from proxy.effects import Effect, OpenFlow, StoreBindings
-from proxy.flow import TCP, Flow
+from proxy.flow import TCP, UDP, Flow
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
 from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
@@ -109,15 +110,27 @@ class WayHome:
         if context.method == REGISTER:
             return True
         if (status < 300) and not context.second_hop:
-            self._learn(context, response)
+            self._learn(context, response, out)
             self._node.repairs.response_out(response, branch.flow, context.flow, out)
         return True
 
-    def _learn(self, context: ResponseContext, response: Response) -> None:
-        """The far side knows the guest's Contact now: keep what it stands for (protocol 2.6)."""
+    def _learn(self, context: ResponseContext, response: Response, out: list[Effect]) -> None:
+        """What an answer shows about its client: the far side knows a guest's Contact now (protocol 2.6), and a 2xx
+        may prove that a binding moved (3.3)."""
         guest = context.guest
         if guest is not None and response.to.tag is not None:
             self._node.guests.remember(*guest, self._node.now)
+        if response.status >= 200:
+            binding, flow, request = context.binding, context.flow, context.request
+            strayed = binding is not None and binding.flow.key != flow.key and binding.auth_user != b""
+            if binding is not None and strayed and request is not None and username(request) == binding.auth_user:
+                self._node.bindings.move(binding, flow)
+                out.append(StoreBindings([binding], 0))
+                return
+            marked = context.marked
+            if marked is not None and marked.flow.key != flow.key and flow.listener.transport == UDP:
+                # Its own Record-Route, from its own IP: another port of its NAT. The call follows, new calls do not.
+                marked.dialog_flow = flow
 
     def _registered(self, context: ResponseContext, response: Response, out: list[Effect]) -> bool:
         registration = context.registration

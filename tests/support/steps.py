@@ -157,6 +157,8 @@ class Gets(Expectation):
             raise MismatchError(f"the next output is not for {self.party.name}: {world.describe(output)}")
         if not effect.flow.open:
             raise MismatchError("it was sent on a closed flow")
+        if not effect.flow.outgoing and effect.flow.key != self.party.flow.key:
+            raise MismatchError(f"it was sent to where {self.party.name} was before: {effect.flow!r}")
         text = SipText(effect.octets)
         problems = self._problems(world, output.time, text)
         if problems:
