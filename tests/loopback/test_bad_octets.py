@@ -1,0 +1,138 @@
+"""What is no SIP, on real sockets: it is counted, the process lives, and the next call goes through."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.support.wire_end import answer, request
+
+pytestmark = pytest.mark.loopback
+
+
+class Stage:
+    """One proxy and its server."""
+
+    def __init__(self, scene):
+        self.scene = scene
+        self.server = scene.udp()
+        self.proxy = scene.proxy(f"sip:127.0.0.1:{self.server.port}")
+
+    def assert_alive(self):
+        """A request still goes through and its answer comes home."""
+        client = self.scene.udp()
+        client.send(request("OPTIONS", f"127.0.0.1:{client.port}", call="alive@test"), port=self.proxy.port)
+        while (asked := self.server.read(b"OPTIONS")).one(b"Call-ID") != b"alive@test":
+            self.server.send(answer(asked, 200))
+        self.server.send(answer(asked, 200))
+        assert client.read().status == 200
+        assert self.proxy.dropped("internal_error") == 0
+        assert "Traceback" not in self.proxy.errors
+
+    def dropped(self):
+        """All that was given up so far."""
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in self.proxy.get("/metrics").splitlines()
+            if line.startswith("sipmend_dropped_total{")
+        )
+
+
+@pytest.fixture
+def stage(scene):
+    return Stage(scene)
+
+
+def test_random_octets_by_udp(stage):
+    client = stage.scene.udp()
+    draw = random.Random(1)
+    for _ in range(200):
+        client.send(b"R" + draw.randbytes(draw.randrange(1, 1400)), port=stage.proxy.port)
+    stage.assert_alive()
+    stage.proxy.wait(lambda: stage.dropped() >= 200)
+
+
+def test_random_octets_by_tcp(stage):
+    draw = random.Random(2)
+    for _ in range(10):
+        client = stage.scene.tcp("127.0.0.1", stage.proxy.port)
+        client.send(b"R" + draw.randbytes(3000) + b"\r\n\r\n")
+        client.until_closed()
+    stage.assert_alive()
+    assert stage.dropped() >= 10
+
+
+def test_every_truncation_of_a_message(stage):
+    client = stage.scene.udp()
+    whole = request("INVITE", f"127.0.0.1:{client.port}", contact="sip:alice@127.0.0.1", body="v=0\r\n")
+    for end in range(9, len(whole) - 1, 3):
+        client.send(whole[:end], port=stage.proxy.port)
+    stage.assert_alive()
+    assert stage.dropped() > 0
+
+
+def test_a_request_cut_off_in_its_body_is_told_so(stage):
+    client = stage.scene.udp()
+    client.send(request("MESSAGE", f"127.0.0.1:{client.port}", body="hello")[:-2], port=stage.proxy.port)
+    assert client.read().status == 400
+    stage.assert_alive()
+
+
+def test_the_largest_datagram(stage):
+    client = stage.scene.udp()
+    start = request("MESSAGE", f"127.0.0.1:{client.port}", body="")
+    room = 65507 - len(start) - len("Subject: \r\n")
+    octets = start.replace(b"Content-Length", b"Subject: %b\r\nContent-Length" % (b"x" * room))
+    client.send(octets, port=stage.proxy.port)
+    # Our own Via no longer fits into a datagram: the sender hears it, whatever the status.
+    assert client.read().status >= 400
+    stage.assert_alive()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_contradicting_lengths(stage, transport):
+    client = stage.scene.udp() if transport == "udp" else stage.scene.tcp("127.0.0.1", stage.proxy.port)
+    octets = request("MESSAGE", f"127.0.0.1:{client.port}", transport=transport.upper(), body="hello")
+    octets = octets.replace(b"Content-Length: 5", b"Content-Length: 5\r\nContent-Length: 3")
+    client.send(octets, port=stage.proxy.port)
+    assert client.read().status == 400
+    if transport == "tcp":
+        assert client.until_closed() == b""
+    stage.assert_alive()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_ten_thousand_header_lines(stage, transport):
+    client = stage.scene.udp() if transport == "udp" else stage.scene.tcp("127.0.0.1", stage.proxy.port)
+    octets = request("MESSAGE", f"127.0.0.1:{client.port}", transport=transport.upper())
+    octets = octets.replace(b"Content-Length", b"X: y\r\n" * 10_000 + b"Content-Length")
+    client.send(octets, port=stage.proxy.port)
+    if transport == "tcp":
+        assert 400 <= client.read().status < 600
+        assert client.until_closed() == b""
+    stage.assert_alive()
+    stage.proxy.wait(lambda: stage.dropped() >= 1)
+
+
+def test_a_framing_error_closes_that_connection_and_no_other(stage):
+    innocent = stage.scene.tcp("127.0.0.1", stage.proxy.port)
+    client = stage.scene.tcp("127.0.0.1", stage.proxy.port)
+    octets = request("MESSAGE", f"127.0.0.1:{client.port}", transport="TCP")
+    client.send(octets.replace(b"Content-Length: 0\r\n", b"") + b"GARBAGE" * 1000)
+    assert client.read().status == 400
+    client.until_closed()
+    innocent.send(request("OPTIONS", f"127.0.0.1:{innocent.port}", transport="TCP", call="i@test"))
+    while (asked := stage.server.read(b"OPTIONS")).one(b"Call-ID") != b"i@test":
+        stage.server.send(answer(asked, 200))
+    stage.server.send(answer(asked, 200))
+    assert innocent.read().status == 200
+
+
+def test_many_connections_that_say_nothing(stage):
+    ends = [stage.scene.tcp("127.0.0.1", stage.proxy.port) for _ in range(200)]
+    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 200)
+    for end in ends:
+        end.close()
+    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 0)
+    stage.assert_alive()
