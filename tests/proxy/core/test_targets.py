@@ -1,0 +1,134 @@
+"""Targets: who the server is, which of its addresses is tried, and by which flow."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+from parts import EDGE, LISTENERS, OWN, OWN_TCP, settings
+
+from proxy.core.flows import Flows
+from proxy.core.targets import Target, Targets
+from proxy.effects import OpenFlow
+from proxy.flow import TCP, TLS, UDP, Flow
+
+ONE, TWO, TCP_ONE = (UDP, "10.0.0.5", 5060), (UDP, "10.0.0.6", 5062), (TCP, "10.0.0.5", 5060)
+
+
+def targets(*addresses, **more) -> Targets:
+    made = Targets(settings(**more), Flows(LISTENERS, 100, 1))
+    made.resolve(addresses)
+    return made
+
+
+def test_name_of_a_target():
+    assert Target(0, ONE).name == "udp:10.0.0.5:5060"
+    assert Target(0, (TLS, "2001:db8::5", 5061)).name == "tls:[2001:db8::5]:5061"
+    assert Target(0, (TLS, "2001:db8::5", 5061)).host_port == b"[2001:db8::5]:5061"
+
+
+class TestResolve:
+    def test_keeps_what_is_known_of_a_target_that_stays(self):
+        known = targets(ONE, TWO)
+        one, two = known.all
+        two.up = False
+        known.resolve((TWO, TCP_ONE))
+        assert known.all[0] is two
+        assert (two.index, two.up) == (0, False)
+        assert one not in known.all
+        assert known.is_server("10.0.0.5"), "by TCP now"
+
+    def test_as_many_as_a_record_route_can_name(self):
+        known = targets(*((UDP, f"10.0.1.{i}", 5060) for i in range(60)))
+        assert [target.index for target in known.all] == list(range(36))
+        assert known.is_server("10.0.1.59")
+
+    def test_nobody_yet(self):
+        known = targets()
+        assert known.choose() is None
+        assert known.of_dialog(3) is None
+        assert not known.is_server("10.0.0.5")
+
+
+class TestChoice:
+    def test_first_that_is_up(self):
+        known = targets(ONE, TWO)
+        one, two = known.all
+        assert known.choose() is one
+        one.up = False
+        assert known.choose() is two
+        two.up = False
+        assert known.choose() is one, "somebody has to be tried"
+
+    def test_of_a_dialog(self):
+        known = targets(ONE, TWO)
+        assert known.of_dialog(1) is known.all[1]
+        assert known.of_dialog(7) is known.all[0]
+
+    def test_index_of_a_flow(self):
+        known = targets(ONE, TWO)
+        assert known.index_of(Flow(OWN, "10.0.0.6", 9)) == 1
+        assert known.index_of(Flow(OWN, "10.0.0.99", 9)) == 0
+
+
+class TestWhoIsTheServer:
+    def test_addresses_of_targets(self):
+        known = targets(ONE)
+        assert known.is_server("10.0.0.5")
+        assert not known.is_server("10.0.0.55")
+        assert known.may_follow("10.0.0.5", 5060)
+        assert not known.may_follow("10.0.0.5", 5061)
+
+    def test_networks(self):
+        known = targets(ONE, networks=(ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")))
+        for host in ("192.0.2.9", "2001:db8::9", "2001:db8::9%eth0"):
+            assert known.is_server(host)
+            assert known.is_server(host), "from memory"
+            assert known.may_follow(host, 1)
+        assert not known.is_server("198.51.100.1")
+        assert not known.is_server("pbx.example.com"), "no name is resolved here"
+
+    def test_memory_is_bounded(self):
+        known = targets(ONE, networks=(ip_network("192.0.2.0/24"),))
+        for i in range(5000):
+            known.is_server(f"10.{i >> 8}.{i & 255}.1")
+        assert len(known._verdicts) <= 4096
+
+
+class TestFlows:
+    def test_udp_needs_no_opening(self):
+        known = targets(ONE)
+        out: list = []
+        flow = known.flow_to(known.all[0], out)
+        assert (flow.listener, flow.address, out) == (OWN, ("10.0.0.5", 5060), [])
+        assert known.flow_to(known.all[0], out) is flow
+
+    def test_stream_is_opened_once_and_reused(self):
+        known = targets(TCP_ONE)
+        out: list = []
+        flow = known.flow_to(known.all[0], out)
+        assert (flow.listener, flow.outgoing) == (OWN_TCP, True)
+        assert known.flow_to(known.all[0], out) is flow
+        assert known.connect(TCP_ONE, out) is flow
+        (opened,) = out
+        assert isinstance(opened, OpenFlow)
+        assert opened.flow is flow
+
+    def test_broken_stream_is_opened_anew(self):
+        known = targets(TCP_ONE)
+        out: list = []
+        flow = known.flow_to(known.all[0], out)
+        flow.open = False
+        assert known.flow_to(known.all[0], out) is not flow
+        assert len(out) == 2
+
+    def test_transport_that_no_socket_speaks(self):
+        known = targets((TLS, "10.0.0.5", 5061))
+        assert known.flow_to(known.all[0], []) is None
+
+
+@pytest.mark.parametrize("listener", [EDGE])
+def test_client_side_sockets_are_never_used(listener):
+    known = Targets(settings(listeners=(listener,)), Flows((listener,), 10, 1))
+    known.resolve((ONE,))
+    assert known.flow_to(known.all[0], []) is None
