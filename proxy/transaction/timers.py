@@ -6,6 +6,7 @@ the entry is due: stopping a timer is one store, and a busy proxy keeps no objec
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from math import ceil
 from typing import Final, Protocol
@@ -79,13 +80,21 @@ class Wheel:
             slot = heappop(heap)
             items = self._slots.pop(slot)
             self.entries -= len(items)
-            end = slot / GRID + 1e-6
-            for item in items:
-                if item.queued > end:
-                    continue  # it was entered for an earlier time since: that entry counted
-                item.queued = 0.0  # what it arms while it is asked is in its answer, and needs no entry
-                following = item.run_due(now, out)
-                if following < NEVER:
-                    self.push(item, following)
-                else:
-                    item.queued = NEVER
+            waiting = iter(items)
+            try:
+                self._run(waiting, slot / GRID + 1e-6, now, out)
+            finally:
+                # Something is left only if an item raised: the others are due as before.
+                for item in waiting:
+                    self.push(item, item.queued)
+
+    def _run(self, items: Iterator[Timed], end: float, now: float, out: list[Effect]) -> None:
+        for item in items:
+            if item.queued > end:
+                continue  # it was entered for an earlier time since: that entry counted
+            item.queued = 0.0  # what it arms while it is asked is in its answer, and needs no entry
+            following = item.run_due(now, out)
+            if following < NEVER:
+                self.push(item, following)
+            else:
+                item.queued = NEVER

@@ -13,6 +13,7 @@ from proxy.events import BindingsStored, FlowClosed, MessageReceived
 from proxy.flow import CLIENT, SERVER, TCP, UDP, Flow, Listener
 from proxy.inspector import Inspector
 from proxy.store.memory import MemoryStore
+from proxy.transaction.timers import NEVER, Wheel
 from tests.support.private_log import private_log
 
 LISTENERS = (
@@ -359,3 +360,39 @@ def test_a_store_that_is_done_at_once_keeps_the_order(bench):
     bench.message(b"m")
     assert bench.done == [("send", b"1")]
     assert [type(event) for event in bench.core.events] == [MessageReceived, BindingsStored]
+
+
+# -- with the real wheel
+
+
+class Item:
+    """One entry of the wheel; may fail."""
+
+    def __init__(self, done, name, fails=False):
+        self.queued = NEVER
+        self.done = done
+        self.name = name
+        self.fails = fails
+
+    def run_due(self, now, out):
+        if self.fails:
+            raise RuntimeError("a slip")
+        self.done.append(self.name)
+        return NEVER
+
+
+def test_a_timer_that_fails_costs_no_other_one(bench, failures):
+    """Those of the same 50 ms would never run: their transactions would live for ever."""
+    wheel, ran = Wheel(), []
+    for item in (Item(ran, "1"), Item(ran, "2", fails=True), Item(ran, "3"), Item(ran, "4")):
+        wheel.push(item, 1.0)
+    wheel.push(Item(ran, "later"), 2.0)
+    bench.core.next_deadline = wheel.next_deadline
+    bench.core.tick = lambda now: wheel.tick(now, []) or []
+    bench.message(b"m")
+    for _ in range(30):
+        bench.reactor.advance(0.1)
+    assert ran == ["1", "3", "4", "later"]
+    assert bench.counts.dropped["internal_error"] == 1
+    assert wheel.entries == 0
+    assert bench.delayed() == []
