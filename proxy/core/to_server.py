@@ -254,7 +254,8 @@ class ToServer:
         port = uri.port or 5060
         if last and self._routes.is_client_address(uri):
             # The Contact that we put in where the server gave none: it means the server itself.
-            request.set_uri(b"sip:%b@%b" % (uri.user or b"", target.host_port))
+            user = uri.user + b"@" if uri.user else b""
+            request.set_uri(b"sip:%b%b" % (user, target.host_port))
         elif (host, port) != target.address[1:]:
             if node.targets.may_follow(host, port):
                 return node.targets.connect((self._transport_of(uri), host, port), out)
