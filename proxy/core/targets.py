@@ -10,6 +10,7 @@ from proxy.effects import Effect, OpenFlow
 from proxy.flow import SERVER, TRANSPORTS, UDP, Flow, Listener, host_octets
 
 Address = tuple[int, str, int]  # transport, host, port
+MOST = 36  # an index is one character of [0-9a-z]
 
 
 class Target:
@@ -49,7 +50,7 @@ class Target:
 class Targets:
     """All targets in the order to try, and who else may speak for the server."""
 
-    __slots__ = ("_flows", "_hosts", "_listeners", "_networks", "_outgoing", "_verdicts", "all")
+    __slots__ = ("_by_index", "_flows", "_hosts", "_listeners", "_networks", "_outgoing", "_verdicts", "all")
 
     def __init__(self, settings: CoreSettings, flows: Flows) -> None:
         self._flows = flows
@@ -58,20 +59,34 @@ class Targets:
             listener.transport: listener for listener in settings.listeners if listener.side == SERVER
         }
         self.all: list[Target] = []
+        # A target keeps its index while it can be remembered, gone or not: Record-Routes of calls name it.
+        self._by_index: dict[int, Target] = {}
         self._outgoing: dict[Address, Flow] = {}
         self._hosts: frozenset[str] = frozenset()
         self._verdicts: dict[str, bool] = {}
 
     def resolve(self, addresses: tuple[Address, ...]) -> None:
         """Take over the addresses of the server; a target that stays keeps its flow and what is known of it."""
-        known = {target.address: target for target in self.all}
+        known = {target.address: target for target in self._by_index.values()}
+        wanted = tuple(dict.fromkeys(addresses))[:MOST]
         self.all = []
-        for index, address in enumerate(addresses[:36]):
-            target = known.get(address) or Target(index, address)
-            target.index = index
+        for address in wanted:
+            target = known.get(address)
+            if target is None:
+                target = Target(self._free_index(wanted), address)
+                self._by_index[target.index] = target
             self.all.append(target)
         self._hosts = frozenset(host for _, host, _ in addresses)
         self._verdicts.clear()
+
+    def _free_index(self, wanted: tuple[Address, ...]) -> int:
+        """An index for a new target: one never given, else that of the oldest target that is gone."""
+        if len(self._by_index) < MOST:
+            return len(self._by_index)
+        index = next(index for index, target in self._by_index.items() if target.address not in wanted)
+        # The new one goes to the end of the table: it is the youngest.
+        del self._by_index[index]
+        return index
 
     def choose(self) -> Target | None:
         """The target for a request out of dialog: the first that is up, else the first."""
@@ -82,7 +97,8 @@ class Targets:
 
     def of_dialog(self, index: int) -> Target | None:
         """The target that a dialog was set up with; the normal choice if it is gone."""
-        return self.all[index] if index < len(self.all) else self.choose()
+        target = self._by_index.get(index)
+        return target if target is not None and target in self.all else self.choose()
 
     def index_of(self, flow: Flow) -> int:
         """The index of the target at the other end of a flow; 0 if it is none."""
