@@ -201,6 +201,8 @@ class ProxyCore:
         node = self.node
         try:
             check_syntax(response)
+            if response.status >= 300:
+                response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
             branch = response.via.branch
             known = node.layer.find_client(response, branch) if branch and branch.startswith(BRANCH_PREFIX) else None
         except SipError as error:
