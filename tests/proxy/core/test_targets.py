@@ -34,7 +34,7 @@ class TestResolve:
         two.up = False
         known.resolve((TWO, TCP_ONE))
         assert known.all[0] is two
-        assert (two.index, two.up) == (0, False)
+        assert (two.index, two.up) == (1, False)
         assert one not in known.all
         assert known.is_server("10.0.0.5"), "by TCP now"
 
