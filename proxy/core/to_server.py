@@ -256,7 +256,7 @@ class ToServer:
             # The Contact that we put in where the server gave none: it means the server itself.
             user = uri.user + b"@" if uri.user else b""
             request.set_uri(b"sip:%b%b" % (user, target.host_port))
-        elif (host, port) != target.address[1:]:
+        elif host and (host, port) != target.address[1:]:  # a tel: URI names no host
             if node.targets.may_follow(host, port):
                 return node.targets.connect((self._transport_of(uri), host, port), out)
             self._note_misdirected(host, port, request, out)
