@@ -236,6 +236,17 @@ def test_a_server_without_address_refuses_the_start(make):
     assert str(caught.value) == "server: sip:pbx.example.com cannot be resolved: the name does not exist"
 
 
+def test_a_server_that_cannot_be_reached_from_here_refuses_the_start(make, monkeypatch):
+    def unreachable(config, addresses):
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(module, "make_listeners", unreachable)
+    running = make(server="sip:192.0.2.9:5062")
+    with pytest.raises(StartError) as caught:
+        running.start()
+    assert str(caught.value) == "no way to the server at 192.0.2.9:5062: Network is unreachable"
+
+
 @pytest.mark.parametrize(
     ("bind", "families"),
     [("0.0.0.0", ("A",)), ("127.0.0.1", ("A",)), ("[::1]", ("AAAA",)), ("[::]", ("AAAA", "A"))],
