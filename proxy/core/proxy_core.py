@@ -39,7 +39,7 @@ from proxy.repair.pipeline import Pipeline
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
-from proxy.sip.registry import ACK, CANCEL, VIA
+from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
 from proxy.transaction.key import ServerKey, server_key
 
 
@@ -160,7 +160,19 @@ class ProxyCore:
         except OwnOptions:
             self._answer_options(request, key, flow, out)
         except SipError as error:
-            refuse(request, flow, error, node, out)
+            if self._is_silent(request, error):
+                self._drop("options_gone")
+            else:
+                refuse(request, flow, error, node, out)
+
+    def _is_silent(self, request: Request, error: SipError) -> bool:
+        """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""
+        return (
+            request.method == OPTIONS
+            and error.label in ("flow_gone", "not_registered")
+            and request.to.tag is None
+            and self.node.settings.options_gone == "silent"
+        )
 
     def _is_own_tag(self, request: Request) -> bool:
         tag = request.to.tag

@@ -29,7 +29,7 @@ class CoreSettings:
     local_networks: tuple[Network, ...] = ()
     path: str = "auto"
     contact_user: str = "aor"
-    options_gone: str = "480"
+    options_gone: str = "silent"
     linger: float = 12 * 3600.0
     guest_ttl: float = 12 * 3600.0
     max_guests: int = 10_000
