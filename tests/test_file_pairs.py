@@ -64,12 +64,6 @@ def test_exceptions_are_alive():
         assert (architecture.ROOT / tests).exists()
 
 
-def test_test_file_names_are_unique():
-    """Test directories are no packages, so two files of one name would hide each other."""
-    names = [PurePosixPath(path).name for path in TESTS]
-    assert sorted(name for name in names if names.count(name) > 1) == []
-
-
 @pytest.mark.parametrize(
     "text",
     [
