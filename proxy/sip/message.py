@@ -253,7 +253,17 @@ class Request(Message):
         method: bytes,
         uri: bytes,
     ) -> None:
-        Message.__init__(self, lines, names, body, oddities)
+        # As Message.__init__ does: a frame less for each message.
+        self.lines = lines
+        self.names = names
+        self.body = body
+        self.oddities = oddities
+        self._via = None
+        self._cseq = None
+        self._from = None
+        self._to = None
+        self._call_id = None
+        self._contacts = None
         self.method = method
         self.uri = uri
         self.kind = METHOD_LABELS.get(method, OTHER_METHOD)
@@ -300,7 +310,17 @@ class Response(Message):
         status: int,
         reason: bytes,
     ) -> None:
-        Message.__init__(self, lines, names, body, oddities)
+        # As Message.__init__ does: a frame less for each message.
+        self.lines = lines
+        self.names = names
+        self.body = body
+        self.oddities = oddities
+        self._via = None
+        self._cseq = None
+        self._from = None
+        self._to = None
+        self._call_id = None
+        self._contacts = None
         self.status = status
         self.reason = reason
         self.kind = STATUS_LABELS[status // 100]

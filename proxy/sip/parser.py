@@ -22,6 +22,11 @@ OTHER_VERSION = "other-version"
 
 _canon = CANON.get
 
+# What start lines of responses and Content-Length lines say: the same few come again and again.
+_MEMO_ENTRIES = 4096
+_statuses: dict[bytes, tuple[int, bytes]] = {}
+_lengths: dict[bytes, int] = {}
+
 
 def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
     """Parse one message; `max_lines` bounds its header lines.
@@ -32,31 +37,47 @@ def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
     if octets[:1] in (b"\r", b"\n"):
         octets = octets.lstrip(b"\r\n")
     oddities: list[str] = []
-    end = octets.find(b"\r\n\r\n")
-    if end < 0:
-        octets = _close_head(octets, oddities)
-        end = octets.find(b"\r\n\r\n")
-    head = octets[:end]
-    feeds = head.count(b"\n")
-    if feeds > max_lines:
-        raise ParseError(f"more than {max_lines} header lines", label="too_many_lines")
-    if head.count(b"\r") != feeds or head.count(b"\r\n") != feeds:
-        octets = _mend_line_ends(octets, oddities)
-        end = octets.find(b"\r\n\r\n")
-        head = octets[:end]
-    # > quoted-pair  =  "\" (%x00-09 / %x0B-0C / %x0E-7F)  (25.1): a NUL is legal there, and nowhere else.
-    if b"\0" in head and b"\0" in head.replace(b"\\\0", b""):
-        raise ParseError("a NUL stands inside a header line", label="control_character")
+    head, blank, body = octets.partition(b"\r\n\r\n")
+    if not blank:
+        head, _, body = _close_head(octets, oddities).partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
+    # No CR and no LF but in pairs, and no NUL: the octets taken out are just those.
+    if len(head) - len(head.translate(None, b"\r\n\0")) != 2 * len(lines) - 2 or len(lines) > max_lines:
+        head, body = _clean(head, body, max_lines, oddities)
+        lines = head.split(b"\r\n")
     names = [_canon(line.partition(b":")[0]) for line in lines]
     names[0] = START
-    known: list[bytes] = names if None not in names else _spell_out(lines, names, oddities)  # type: ignore[assignment]  # no None in it
-    message = _start(lines, known, octets[end + 4 :], oddities)
-    if CONTENT_LENGTH in known:
+    known: list[bytes] = names if all(names[1:]) else _spell_out(lines, names, oddities)  # type: ignore[assignment]  # no None in it
+    start = lines[0]
+    status = _statuses.get(start)
+    message: Request | Response
+    if status is not None:
+        message = Response(lines, known, body, None, status[0], status[1])
+    else:
+        parts = start.split(b" ")
+        if len(parts) == 3 and parts[2] == b"SIP/2.0" and parts[0] and parts[1] and parts[0] != b"SIP/2.0":
+            message = Request(lines, known, body, None, parts[0], parts[1])
+        else:
+            message = _start(lines, known, body, oddities)
+    usual = known[-1] == CONTENT_LENGTH and _lengths.get(lines[-1]) == len(body)
+    if CONTENT_LENGTH in known and not (usual and known.index(CONTENT_LENGTH) == len(known) - 1):
         _cut_body(message, oddities)
     if oddities:
         message.oddities = oddities
     return message
+
+
+def _clean(head: bytes, body: bytes, max_lines: int, oddities: list[str]) -> tuple[bytes, bytes]:
+    """Look into a head of too many lines, with bare CR or LF, or with a NUL; gives head and body as they are to be."""
+    feeds = head.count(b"\n")
+    if feeds > max_lines:
+        raise ParseError(f"more than {max_lines} header lines", label="too_many_lines")
+    if head.count(b"\r") != feeds or head.count(b"\r\n") != feeds:
+        head, _, body = _mend_line_ends(head + b"\r\n\r\n" + body, oddities).partition(b"\r\n\r\n")
+    # > quoted-pair  =  "\" (%x00-09 / %x0B-0C / %x0E-7F)  (25.1): a NUL is legal there, and nowhere else.
+    if b"\0" in head.replace(b"\\\0", b""):
+        raise ParseError("a NUL stands inside a header line", label="control_character")
+    return head, body
 
 
 def _close_head(octets: bytes, oddities: list[str]) -> bytes:
@@ -107,16 +128,17 @@ def _spell_out(lines: list[bytes], names: list[bytes | None], oddities: list[str
 
 
 def _start(lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str]) -> Request | Response:
-    """Read the start line (RFC 3261 sections 7.1 and 7.2)."""
+    """Read a start line other than an ordinary request line (RFC 3261 sections 7.1 and 7.2)."""
     start = lines[0]
     if start.startswith(b"SIP/2.0 "):
         code, _, reason = start[8:].partition(b" ")
         if len(code) == 3 and code.isdigit() and 100 <= int(code) <= 699:
+            if len(start) <= 128:
+                if len(_statuses) >= _MEMO_ENTRIES:
+                    _statuses.clear()
+                _statuses[start] = (int(code), reason)
             return Response(lines, names, body, None, int(code), reason)
         raise ParseError("the status code is not a number from 100 to 699")
-    parts = start.split(b" ")
-    if len(parts) == 3 and parts[2] == b"SIP/2.0" and parts[0] and parts[1]:
-        return Request(lines, names, body, None, parts[0], parts[1])
     return _loose_request(lines, names, body, oddities)
 
 
@@ -140,6 +162,11 @@ def _cut_body(message: Message, oddities: list[str]) -> None:
     if not text.isdigit() or len(text) > 10 or (message.names.count(CONTENT_LENGTH) > 1 and _contradicts(message)):
         oddities.append(BAD_CONTENT_LENGTH)
         return
+    line = message.lines[index]
+    if len(line) <= 32:
+        if len(_lengths) >= _MEMO_ENTRIES:
+            _lengths.clear()
+        _lengths[line] = int(text)
     surplus = len(message.body) - int(text)
     if surplus > 0:
         message.body = message.body[: int(text)]
