@@ -197,9 +197,12 @@ class ToClient:
             flow = binding.dialog_flow
         mark = removed.mark
         if mark is not None and mark.subject == binding.token and flow.number:
-            # The number may have been given anew: the connection has to be one of this client's.
+            # The number may have been given anew (after a restart): the connection has to be one of this client's, or
+            # of another tab beside it.
             of_dialog = self._node.flows.streams.get(int(mark.flow_mark, 16))
-            if of_dialog is not None and self._node.bindings.uses(binding, of_dialog):
+            if of_dialog is not None and (
+                of_dialog.remote_host == flow.remote_host or self._node.bindings.uses(binding, of_dialog)
+            ):
                 flow = of_dialog
         if not flow.open:
             flow = self._node.bindings.sibling_flow(binding) or flow

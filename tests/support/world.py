@@ -50,8 +50,12 @@ class Output:
 
     @property
     def must_be_asserted(self) -> bool:
-        """Records and commits to the store explain and accompany other effects; all else has to be in the ladder."""
-        return not isinstance(self.effect, Record | StoreBindings)
+        """Records and commits to the store explain and accompany other effects, and what is sent on a closed flow is
+        lost, as transports lose it; all else has to be in the ladder."""
+        effect = self.effect
+        if isinstance(effect, Send):
+            return effect.flow.open
+        return not isinstance(effect, Record | StoreBindings)
 
 
 def parse_address(text: str) -> tuple[int, str, int]:
