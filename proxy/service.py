@@ -171,7 +171,16 @@ class Service:
                 self._transports.append(UdpPort(listener, self._reactor, flows, driver.deliver, monotonic))
             else:
                 self._transports.append(
-                    StreamPort(listener, self._reactor, flows, driver.deliver, monotonic, stream_limits, counts)
+                    StreamPort(
+                        listener,
+                        self._reactor,
+                        flows,
+                        driver.deliver,
+                        monotonic,
+                        stream_limits,
+                        counts,
+                        core.node.bindings.has_registered,
+                    )
                 )
         driver.attach(self._transports)
         self._gauges = CoreGauges(core)

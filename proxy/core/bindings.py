@@ -47,6 +47,10 @@ class Bindings:
     def of_aor(self, aor: bytes) -> list[Binding]:
         return self._by_aor.get(aor, [])
 
+    def has_registered(self, flow: Flow) -> bool:
+        """Whether a registered client waits at the other end of the flow."""
+        return any(binding.state == REGISTERED for binding in self._by_flow.get(flow.key, ()))
+
     def on_flow(self, flow: Flow) -> list[Binding]:
         return self._by_flow.get(flow.key, [])
 

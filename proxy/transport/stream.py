@@ -72,7 +72,9 @@ class StreamPort(Factory):
         clock: Callable[[], float],
         limits: StreamLimits,
         counts: Counts,
+        in_use: Callable[[Flow], bool] = lambda flow: False,
     ) -> None:
+        """`in_use` tells whether a flow is wanted although it is silent: a registered client's."""
         self.listener = listener
         self.deliver = deliver
         self.clock = clock
@@ -80,6 +82,7 @@ class StreamPort(Factory):
         self.counts = counts
         self._reactor = reactor
         self._flows = flows
+        self._in_use = in_use
         # By connection number: those that carry messages, those being made; and those being closed.
         self._connections: dict[int, StreamConnection] = {}
         self._attempts: dict[int, _Attempt] = {}
@@ -204,7 +207,7 @@ class StreamPort(Factory):
             elif connection.partial and connection.begun < begun:
                 self.counts.dropped["slow_message"] += 1
                 connection.abort("slow_message")
-            elif connection.heard < idle:
+            elif connection.heard < idle and not (connection.flow is not None and self._in_use(connection.flow)):
                 connection.close("idle")
         for connection in list(self._leaving):
             if now - connection.left > LINGER:

@@ -36,8 +36,16 @@ class Bench:
         self.time = Clock()
         self.events = []
         self.core = None
+        self.used = False
         self.made = StreamPort(
-            self.listener, reactor, self.flows, self._deliver, self.time.seconds, StreamLimits(**limits), self.counts
+            self.listener,
+            reactor,
+            self.flows,
+            self._deliver,
+            self.time.seconds,
+            StreamLimits(**limits),
+            self.counts,
+            lambda flow: self.used,
         )
         self.made.listen()
         self.clients = []
@@ -345,6 +353,18 @@ def test_a_silent_connection_is_closed_after_the_idle_time(make):
     assert bench.until_closed() == ["idle"]
     assert client.recv(10) == b"\r\n"
     assert bench.read_all(client) == b""
+
+
+def test_a_silent_connection_of_a_registered_client_stays(make):
+    """It may be called any time, and many phones send no keep-alives over TCP."""
+    bench = make(idle=60.0)
+    bench.client()
+    bench.used = True
+    bench.sweep_after(1000.0)
+    assert bench.of(FlowClosed) == []
+    bench.used = False
+    bench.sweep_after(0.1)
+    assert bench.until_closed() == ["idle"]
 
 
 def test_the_sweep_runs_by_itself(make):
