@@ -1,0 +1,201 @@
+"""Which Routes are ours, and what they say (RFC 3261 section 16.4; protocol 7.4 and 8)."""
+
+from __future__ import annotations
+
+import pytest
+from parts import mint, request, settings
+
+from proxy.core.routing import OwnRoutes, remove_top_route, top_route
+from proxy.sip.errors import HeaderError
+from proxy.sip.uri import parse_uri
+
+TOKEN = b"b" + b"x" * 16
+USER = mint().record_route(TOKEN, 2, b"000007", b"c1").decode()
+OTHER_USER = mint().record_route(b"b" + b"y" * 16, 0, b"000008", b"c1").decode()
+STALE = mint().record_route(TOKEN, 2, b"000007", b"old").decode()
+RC, RS = f"<sip:{USER}@edge.example.com:8443;transport=ws;lr>", f"<sip:{USER}@10.0.0.2:5070;transport=udp;lr>"
+
+
+@pytest.fixture
+def routes() -> OwnRoutes:
+    return OwnRoutes(settings(), mint())
+
+
+def stripped(routes: OwnRoutes, *lines: str):
+    message = request("BYE", *(f"Route: {line}" for line in lines))
+    removed = routes.strip(message)
+    return removed, [route.decode() for route in message.routes()]
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("uri", "client", "own"),
+        [
+            (b"sip:203.0.113.10", True, True), (b"sip:203.0.113.10:5060", True, True),
+            (b"sip:x@EDGE.example.com:8443", True, True), (b"sip:edge.example.com", True, True),
+            (b"sip:10.0.0.2:5070", False, True), (b"sip:10.0.0.2", False, False),
+            (b"sip:203.0.113.10:5070", False, False), (b"sip:example.com", False, False), (b"tel:1", False, False),
+        ],
+    )  # fmt: skip
+    def test_own(self, routes, uri, client, own):
+        assert routes.is_client_address(parse_uri(uri)) is client
+        assert routes.is_own_address(parse_uri(uri)) is own
+
+
+class TestMark:
+    def test_of_this_dialog(self, routes):
+        uri = parse_uri(RC[1:-1].encode())
+        mark = routes.mark_of(uri, b"c1")
+        assert (mark.subject, mark.target, mark.flow_mark) == (TOKEN, 2, b"000007")
+        assert routes.mark_of(uri, b"c1") is mark, "from memory"
+        assert routes.mark_of(uri, b"c2") is None
+
+    @pytest.mark.parametrize("uri", [b"sip:host", b"sip:roger@host", b"sip:r-1@host", b"sip:alice@host"])
+    def test_of_nothing(self, routes, uri):
+        assert routes.mark_of(parse_uri(uri), b"c1") is None
+
+    def test_memory_is_bounded(self, routes):
+        ours = mint()
+        for i in range(9000):
+            call_id = b"c%d" % i
+            user = ours.record_route(TOKEN, 0, b"000000", call_id)
+            assert routes.mark_of(parse_uri(b"sip:%b@h" % user), call_id) is not None
+        assert len(routes._marks) <= 8192
+
+
+class TestStrip:
+    def test_nothing_there(self, routes):
+        removed, left = stripped(routes)
+        assert (removed.count, removed.mark, removed.path_token, left) == (0, None, b"", [])
+
+    @pytest.mark.parametrize("lines", [(RC, RS), (f"{RC},{RS}",), (f"{RS} , {RC}",), (RS, RC)])
+    def test_one_pair_goes(self, routes, lines):
+        removed, left = stripped(routes, *lines)
+        assert (removed.count, removed.mark.subject, removed.mark.target, left) == (2, TOKEN, 2, [])
+
+    @pytest.mark.parametrize(
+        "lines", [(RC, RS, "<sip:k;lr>"), (f"{RC}, {RS}, <sip:k;lr>",), (f"{RC},{RS}", "<sip:k;lr>")]
+    )
+    def test_others_stay(self, routes, lines):
+        removed, left = stripped(routes, *lines)
+        assert (removed.count, left) == (2, ["<sip:k;lr>"])
+
+    def test_host_does_not_count(self, routes):
+        """A server may have rewritten it (protocol 13)."""
+        removed, left = stripped(routes, f"<sip:{USER}@10.0.0.2:41234;lr>", f"<sip:{USER}@192.0.2.99;lr>")
+        assert (removed.count, removed.mark.subject, left) == (2, TOKEN, [])
+
+    def test_pair_of_another_client_stays(self, routes):
+        """At most one pair per pass: the next is a spiral's (protocol 8.5)."""
+        other = f"<sip:{OTHER_USER}@10.0.0.2:5070;lr>"
+        removed, left = stripped(routes, RC, RS, other, other)
+        assert (removed.count, left) == (2, [other, other])
+        removed, left = stripped(routes, RC, other)
+        assert (removed.count, left) == (1, [other])
+
+    def test_one_alone(self, routes):
+        removed, left = stripped(routes, RC, "<sip:k;lr>")
+        assert (removed.count, left) == (1, ["<sip:k;lr>"])
+
+    def test_of_another_call_is_removed_without_effect(self, routes):
+        """Old Routes under a new Call-ID (protocol 14)."""
+        removed, left = stripped(routes, f"<sip:{STALE}@edge.example.com:8443;lr>", f"<sip:{STALE}@10.0.0.2:5070;lr>")
+        assert (removed.count, removed.mark, left) == (2, None, [])
+
+    def test_of_another_call_at_a_strange_host_stays(self, routes):
+        removed, left = stripped(routes, f"<sip:{STALE}@192.0.2.9;lr>")
+        assert (removed.count, removed.mark, len(left)) == (0, None, 1)
+
+    def test_pre_loaded_outbound_proxy(self, routes):
+        """Most desk phones, without a token (protocol 7.4)."""
+        removed, left = stripped(routes, "<sip:edge.example.com:5060;lr>", "<sip:k;lr>")
+        assert (removed.count, removed.mark, left) == (1, None, ["<sip:k;lr>"])
+
+    @pytest.mark.parametrize(("params", "outbound"), [(";lr", False), (";lr;ob", True)])
+    def test_path(self, routes, params, outbound):
+        removed, _ = stripped(routes, f"<sip:p{TOKEN.decode()}@10.0.0.2:5070;transport=udp{params}>")
+        assert (removed.count, removed.path_token, removed.outbound) == (1, TOKEN, outbound)
+
+    def test_path_at_a_strange_host_is_none_of_ours(self, routes):
+        removed, left = stripped(routes, f"<sip:p{TOKEN.decode()}@192.0.2.9;lr>")
+        assert (removed.count, removed.path_token, len(left)) == (0, b"", 1)
+
+    @pytest.mark.parametrize("line", ["<sip:k;lr>", "<broken", "<sip:>", "", ",", "<tel:1>"])
+    def test_none_of_ours(self, routes, line):
+        message = request("BYE", f"Route: {line}")
+        before = message.octets()
+        assert routes.strip(message).count == 0
+        assert message.octets() == before
+
+    def test_broken_one_behind_ours(self, routes):
+        with pytest.raises(HeaderError):
+            stripped(routes, RC, "<sip:>")
+
+
+class TestStrict:
+    """> If the Request-URI of the request contains a value this proxy previously placed into a Record-Route header
+    field ..., the proxy MUST replace the Request-URI in the request with the last value from the Route header field,
+    and remove that value from the Route header field. (16.4)
+    """
+
+    URI = RS[1:-1]
+    CONTACT = "sip:alice@10.0.0.2:5070;b=x"
+
+    @pytest.mark.parametrize(
+        "lines", [(RC, f"<{CONTACT}>"), (f"{RC}, <{CONTACT}>",), (f"{RC},<sip:k;lr>", f"<{CONTACT}>")]
+    )
+    def test_changes_places_back(self, routes, lines):
+        message = request("BYE", *(f"Route: {line}" for line in lines), uri=self.URI)
+        assert routes.undo_strict(message)
+        assert message.uri == self.CONTACT.encode()
+        assert message.request_uri.user == b"alice"
+        removed = routes.strip(message)
+        assert removed.mark.subject == TOKEN
+        assert [route.decode() for route in message.routes()] == (["<sip:k;lr>"] if "sip:k" in lines[0] else [])
+
+    def test_single_route(self, routes):
+        message = request("BYE", f"Route: <{self.CONTACT}>", uri=self.URI)
+        assert routes.undo_strict(message)
+        assert message.uri == self.CONTACT.encode()
+        assert message.routes() == [RS.encode()]
+
+    def test_own_address_is_enough(self, routes):
+        message = request("BYE", f"Route: <{self.CONTACT}>", uri=f"sip:{STALE}@10.0.0.2:5070;lr")
+        assert routes.undo_strict(message)
+
+    @pytest.mark.parametrize(
+        ("uri", "route"),
+        [
+            (CONTACT, RC), ("sip:10.0.0.2:5070;lr", RC), (f"sip:{USER}@10.0.0.2:5070", RC),
+            (f"sip:{STALE}@192.0.2.9;lr", RC), ("tel:123", RC), (URI, None), (URI, ","), (URI, " , "),
+        ],
+    )  # fmt: skip
+    def test_leaves_all_other_requests_alone(self, routes, uri, route):
+        message = request("BYE", *([] if route is None else [f"Route: {route}"]), uri=uri)
+        before = message.octets()
+        assert not routes.undo_strict(message)
+        assert message.octets() == before
+
+    def test_last_route_that_cannot_be_read(self, routes):
+        with pytest.raises(HeaderError):
+            routes.undo_strict(request("BYE", "Route: <broken", uri=self.URI))
+
+
+class TestTop:
+    @pytest.mark.parametrize(
+        ("lines", "left"),
+        [
+            (("<sip:a;lr>",), []), (("<sip:a;lr>, <sip:b;lr>",), ["<sip:b;lr>"]), (("<sip:a,b@h;lr>",), []),
+            (("<sip:a;lr>", "<sip:b;lr>,<sip:c>"), ["<sip:b;lr>", "<sip:c>"]),
+        ],
+    )  # fmt: skip
+    def test_remove(self, lines, left):
+        message = request("BYE", *(f"Route: {line}" for line in lines))
+        assert top_route(message).raw == lines[0].partition(", ")[0].encode()
+        remove_top_route(message)
+        assert [route.decode() for route in message.routes()] == left
+
+    def test_none(self):
+        assert top_route(request()) is None
+        assert top_route(request("BYE", "Route: ,")) is None
+        assert top_route(request("BYE", "Route: <")) is None
