@@ -270,7 +270,10 @@ class Party:
     def note_sent(self, text: SipText) -> None:
         self.sent.append(text)
         if text.is_response and text.method in DIALOG_FORMING and 100 < text.status < 300 and tag_of(text.value("to")):
-            request = self._request(text.method)
+            asked = [known for known in self.received if not known.is_response and known.key() == text.key()]
+            if not asked:
+                return  # a stray response: it makes no dialog
+            request = asked[-1]
             routes = [route for value in request.values("record-route") for route in split_list(value)]
             self._enter(text, text.value("to"), text.value("from"), request, routes, 0)
 

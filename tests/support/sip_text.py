@@ -74,7 +74,8 @@ class SipText:
     @property
     def method(self) -> str:
         """Of a response, the method it answers."""
-        return self.value("cseq").split()[-1] if self.is_response else self.start.split(" ")[0]
+        words = self.value("cseq").split() if self.is_response else self.start.split(" ")[:1]
+        return words[-1] if words else ""
 
     @property
     def uri(self) -> str:
