@@ -132,8 +132,8 @@ class ProxyCore:
                 via_before = self._mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
             known = node.layer.find_server(request, key, flow)
-        except HeaderError as error:
-            refuse(request, flow, error, node, out)
+        except HeaderError as unreadable:  # not the name of below: mypyc gives a name one type in a function
+            refuse(request, flow, unreadable, node, out)
             return
         if known is not None:
             if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:

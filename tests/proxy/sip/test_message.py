@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,13 @@ def response() -> Response:
     parsed = parse_message(b"SIP/2.0 180 Ringing" + OCTETS[OCTETS.index(b"\r\n") :])
     assert isinstance(parsed, Response)
     return parsed
+
+
+def is_kept(one: object, other: object) -> bool:
+    """The same object; a tuple is made anew by compiled code whenever it is read, but not what it holds."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return all(map(operator.is_, one, other))
+    return one is other
 
 
 def fill_views(message: Message) -> list[object]:
@@ -125,7 +134,7 @@ class TestViews:
         message.replace(message.index(name), line)
         for other, value in before.items():
             if other != view:
-                assert getattr(message, other) is value
+                assert is_kept(getattr(message, other), value)
         found = getattr(message, view)
         if view == "via":
             found = found.host
@@ -207,7 +216,7 @@ class TestRequest:
         copy = message.copy()
         assert copy.octets() == OCTETS
         assert copy.request_uri is uri
-        assert all(one is other for one, other in zip(fill_views(copy), views, strict=True))
+        assert all(map(is_kept, fill_views(copy), views))
         copy.set_uri(b"sip:x@y")
         copy.insert(1, VIA, b"Via: SIP/2.0/UDP mine")
         copy.replace(copy.index(TO), b"To: <sip:x@y>")
@@ -226,7 +235,7 @@ class TestResponse:
         views = fill_views(response)
         octets = response.octets()
         copy = response.copy()
-        assert all(one is other for one, other in zip(fill_views(copy), views, strict=True))
+        assert all(map(is_kept, fill_views(copy), views))
         copy.remove(1)
         copy.append(SUBJECT, b"Subject: x")
         assert response.octets() == octets
