@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from proxy.counts import Counts
 from proxy.effects import Effect
-from proxy.flow import CLIENT, Flow
+from proxy.flow import CLIENT, SERVER, Flow
 from proxy.sip.message import Request, Response
 from proxy.sip.registry import ACK, INVITE
 from proxy.transaction.invite_client import InviteClient
@@ -70,10 +70,12 @@ class TransactionLayer:
         return found
 
     def find_cancelled(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
-        """The INVITE that this CANCEL is about (9.2), also if its branch is wrong."""
+        """The INVITE that this CANCEL is about (9.2), also if its branch is wrong. None for somebody else's INVITE."""
         found = self.servers.get(invite_key(key))
         if isinstance(found, InviteServer):
-            return found
+            # A server may have several addresses; they were checked.
+            same = flow.listener.side == SERVER or found.flow.remote_host == flow.remote_host
+            return found if same else None
         return self._astray(request, flow)
 
     def _astray(self, request: Request, flow: Flow) -> InviteServer | None:
