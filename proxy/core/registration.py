@@ -153,7 +153,8 @@ def accept(registration: Registration, response: Response, node: Node, out: list
         expires = granted.get(named.binding.token, -1)
         if expires > 0:
             urgent = _commit(named, registration, expires, outbound, node) or urgent
-            stored.append(named.binding)
+            if named.binding.state == REGISTERED:
+                stored.append(named.binding)
         elif named.asked == 0 and expires <= 0 and node.bindings.by_token(named.binding.token) is not None:
             node.bindings.linger(named.binding, node.now)
             stored.append(named.binding)
