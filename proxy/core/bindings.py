@@ -26,7 +26,7 @@ def identity_of(aor: bytes, instance: bytes, reg_id: int, contact: bytes, serial
 class Bindings:
     """All bindings of this node."""
 
-    __slots__ = ("_by_aor", "_by_flow", "_by_identity", "_by_token", "_mint", "_settings")
+    __slots__ = ("_by_aor", "_by_flow", "_by_identity", "_by_token", "_evicted", "_lingering", "_mint", "_settings")
 
     def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
         self._settings = settings
@@ -35,6 +35,10 @@ class Bindings:
         self._by_identity: dict[bytes, Binding] = {}
         self._by_aor: dict[bytes, list[Binding]] = {}
         self._by_flow: dict[FlowKey, list[Binding]] = {}
+        # Those whose registration ended, the one that ended first at the front.
+        self._lingering: dict[bytes, Binding] = {}
+        # Those that made room and are still in the store.
+        self._evicted: list[Binding] = []
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -121,11 +125,19 @@ class Bindings:
 
     # -- changing
 
+    def has_room(self) -> bool:
+        """Whether one more can be taken: those that linger give way to it, the oldest first (protocol 3.2)."""
+        return len(self._by_token) < self._settings.max_bindings or bool(self._lingering)
+
     def commit(self, binding: Binding, flow: Flow) -> bool:
         """Put an accepted binding into the tables, on its current flow. False if there is no room for a new one."""
         if binding.token not in self._by_token:
-            if len(self._by_token) >= self._settings.max_bindings:
+            if not self.has_room():
                 return False
+            if len(self._by_token) >= self._settings.max_bindings:
+                oldest = next(iter(self._lingering.values()))
+                self.remove(oldest)
+                self._evicted.append(oldest)
             self._by_token[binding.token] = binding
             self._by_identity[self._identity(binding)] = binding
             self._by_aor.setdefault(binding.aor, []).append(binding)
@@ -133,6 +145,7 @@ class Bindings:
             binding.flow = flow
         else:
             self.move(binding, flow)
+        self._lingering.pop(binding.token, None)
         binding.state = REGISTERED
         return True
 
@@ -147,6 +160,7 @@ class Bindings:
     def linger(self, binding: Binding, now: float) -> None:
         """The registration ended; in-dialog requests still reach the client for a while (protocol 3.2)."""
         binding.state = LINGERING
+        self._lingering[binding.token] = binding
         binding.expires_at = now
         binding.last_used = now
 
@@ -155,12 +169,13 @@ class Bindings:
         if self._by_token.pop(binding.token, None) is None:
             return
         self._by_identity.pop(self._identity(binding), None)
+        self._lingering.pop(binding.token, None)
         _drop(self._by_aor, binding.aor, binding)
         self._leave_flow(binding)
 
     def expire(self, now: float) -> list[Binding]:
         """Let run out what has run out; returns the bindings whose state changed. Called now and then."""
-        changed = []
+        changed, self._evicted = self._evicted, []
         for binding in list(self._by_token.values()):
             if binding.state == REGISTERED and binding.expires_at <= now:
                 self.linger(binding, now)

@@ -108,7 +108,7 @@ def _binding_of(contact: NameAddr, registration: Registration, flow: Flow, node:
         if named.binding.token == binding.token:
             return named.binding  # two Contacts that are one binding (protocol 4.6)
     if binding.state != REGISTERED and not binding.shown:
-        if len(node.bindings) >= node.settings.max_bindings:
+        if not node.bindings.has_room():
             raise SipError("no room for another binding", 503, "bindings_full")
         if flow.listener.contact_policy != "leave":
             binding.shown = node.names.of_binding(binding)

@@ -347,3 +347,23 @@ def test_route_pair_is_written_for_a_registered_client(field, anna, pbx):
         << pbx.gets("INVITE", contact=shown(anna, "T"), record_route=route_pair(anna, "R"))
     )
     assert field.names["T"] in field.names["R"]
+
+
+def test_lingering_bindings_make_room_for_new_clients():
+    """Lingering is bounded: the oldest goes first when the table is full, and nobody is refused for it."""
+    world = World(clients=("udp://203.0.113.10:5060",), limits={"bindings": 2})
+    anna = world.client("anna", "198.51.100.20:31000", contact=f"<{OWN}>")
+    eva = world.client("eva", "198.51.100.22:31000")
+    tom = world.client("tom", "198.51.100.21:31000")
+    pbx = world.server("pbx")
+    assert (
+        Ladder(world)
+        >> registration(anna, pbx, "T")
+        >> registration(eva, pbx, "E")
+        >> unregister(anna, pbx)
+        >> registration(tom, pbx, "U")
+        >> pbx.sends(f"MESSAGE {URI}")
+        << pbx.gets(404)
+        >> anna.sends("REGISTER sip:example.com")
+        << anna.gets(503, retry_after="5")
+    )
