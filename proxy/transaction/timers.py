@@ -86,7 +86,8 @@ class Wheel:
             finally:
                 # Something is left only if an item raised: the others are due as before.
                 for item in waiting:
-                    self.push(item, item.queued)
+                    if item.queued <= slot / GRID + 1e-6:  # else another entry counts, or none
+                        self.push(item, item.queued)
 
     def _run(self, items: Iterator[Timed], end: float, now: float, out: list[Effect]) -> None:
         for item in items:

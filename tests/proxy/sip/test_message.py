@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.sip import message as message_module
 from proxy.sip.errors import HeaderError, UriError
-from proxy.sip.message import Message, Request, Response, line_value
+from proxy.sip.message import Message, Request, Response, address_of, addresses_of, line_value
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import CALL_ID, CONTACT, CSEQ, FROM, MAX_FORWARDS, ROUTE, SUBJECT, TO, VIA
 
@@ -240,6 +241,32 @@ class TestResponse:
         copy.append(SUBJECT, b"Subject: x")
         assert response.octets() == octets
         assert (copy.status, copy.reason, copy.kind) == (180, b"Ringing", b"1xx")
+
+
+class TestMemory:
+    """Parsed lines are kept for all messages; clients choose them, so there is a limit to number and length."""
+
+    def test_same_line_same_view(self):
+        one, other = parse_message(OCTETS), parse_message(OCTETS)
+        assert one.from_ is other.from_
+        assert one.cseq == other.cseq
+
+    def test_is_bounded(self):
+        for i in range(5000):
+            address_of(b"From: <sip:u%d@h>" % i)
+            addresses_of(b"Route: <sip:r%d>,<sip:s>" % i)
+        assert len(message_module._addresses) <= 4096
+        assert len(message_module._address_lists) <= 4096
+
+    def test_long_lines_are_not_kept(self):
+        line = b"From: <sip:" + b"u" * 600 + b"@h>"
+        assert address_of(line).addr.endswith(b"u@h")
+        assert line not in message_module._addresses
+
+    def test_broken_lines_are_not_kept(self):
+        for _ in range(2):
+            with pytest.raises(HeaderError):
+                address_of(b"From: <broken")
 
 
 EDITS = st.lists(

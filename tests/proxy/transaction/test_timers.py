@@ -158,6 +158,31 @@ def test_item_that_is_asked_needs_no_entry_for_what_it_arms():
     assert wheel.entries == 0
 
 
+def test_item_that_raises_takes_no_other_with_it():
+    """A bug in one transaction must not stop the timers of the rest; an entry that no longer counts stays out."""
+    wheel = Wheel()
+
+    class Broken(Item):
+        def run_due(self, now, out):
+            raise RuntimeError
+
+    late, stale = Item(1.0), Item(0.5)
+    wheel.push(stale, 1.0)
+    wheel.push(stale, 0.5)
+    wheel.tick(0.5, [])
+    broken = Broken(1.0)
+    wheel.push(broken, 1.0)
+    wheel.push(late, 1.0)
+    wheel.push(stale, 1.0)
+    stale.queued = NEVER
+    with pytest.raises(RuntimeError):
+        wheel.tick(1.0, [])
+    run(wheel)
+    assert late.ran == [(1.0, 1.0)]
+    assert stale.ran == [(0.5, 0.5)]
+    assert wheel.entries == 0
+
+
 @given(st.lists(st.floats(min_value=0.0, max_value=200.0), min_size=1, max_size=30))
 def test_never_early_and_less_than_50_ms_late(deadlines):
     wheel = Wheel()
