@@ -93,10 +93,7 @@ class ToServer:
         context.sent_by_port = sent_by_port
         context.target = target
         context.via_before = via_before
-        if removed.mark is not None and request.to.tag is not None:
-            context.marked = node.bindings.by_token(removed.mark.subject)
-        if binding is None and CONTACT in received.names and method != REGISTER:
-            context.guest = self._guest_contact(received, flow)
+        self._note_client(context, received, removed)
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
         return None
 
@@ -126,6 +123,13 @@ class ToServer:
         if binding is not None:
             binding.last_used = node.now
         return binding
+
+    def _note_client(self, context: ResponseContext, received: Request, removed: Removed) -> None:
+        """Keep what a 2xx will prove about the client: where its dialog is now, or a guest's own Contact."""
+        if removed.mark is not None and received.to.tag is not None:
+            context.marked = self._node.bindings.by_token(removed.mark.subject)
+        if context.binding is None and CONTACT in received.names and received.method != REGISTER:
+            context.guest = self._guest_contact(received, context.flow)
 
     def _guest_contact(self, request: Request, flow: Flow) -> tuple[bytes, bytes, bytes] | None:
         """Token, user and own Contact of a guest, to be remembered once the far side has learned them."""
