@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What `make bench` runs: sipmend and Kamailio (`-x fm`) alternately at 1,000 calls/s; medians, ranges, ratios.
 
-Both do the same job on core 0 (client Contact repaired, own Via, Record-Route, transaction-stateful), the load
+With `--compiled DIRECTORY`, an environment made by `make compile`, the compiled build of sipmend takes part too.
+All do the same job on core 0 (client Contact repaired, own Via, Record-Route, transaction-stateful), the load
 runs on core 1. Exit code 1 if sipmend needs more than twice Kamailio's CPU per call, or calls failed.
 """
 
@@ -21,8 +22,11 @@ KAMAILIO = (
     "-w {workdir} -Y {workdir} -P {workdir}/kamailio.pid"
 )
 SIPMEND = "{python} -m proxy run -c {cfg:conf/sipmend.yaml.in}"
+# Without PYTHONPATH, which names the sources.
+SIPMEND_COMPILED = "env -u PYTHONPATH {command} run -c {{cfg:conf/sipmend.yaml.in}}"
 REFERENCE = "kamailio -x fm"
 OURS = "sipmend"
+OURS_COMPILED = "sipmend compiled"
 BOUND, AIM = 2.0, 1.6
 FIGURES = (
     ("cpu_s_per_1000_calls", "CPU seconds per 1,000 calls"),
@@ -39,18 +43,30 @@ def cell(figures: Row | None) -> str:
     return f"{figures['median']:.3g} ({figures['min']:.3g} - {figures['max']:.3g})"
 
 
-def table(rows: list[Row], title: str) -> Table:
-    """Figures of both, and the ratios within each round."""
-    both = {name: summary(rows, name, REFERENCE) for name in (REFERENCE, OURS)}
+def table(rows: list[Row], names: list[str], title: str) -> Table:
+    """Figures of all, and the ratios to the first within each round."""
+    found = {name: summary(rows, name, REFERENCE) for name in names}
     shown = Table(title=title, caption="median (range) of the rounds; ratios are taken within each round")
-    for column in ("", REFERENCE, OURS, "ratio"):
-        shown.add_column(column, justify="left" if not column else "right")
+    shown.add_column("")
+    for name in names:
+        shown.add_column(name, justify="right")
+        if name != REFERENCE:
+            shown.add_column("ratio", justify="right")
     for key, text in FIGURES:
-        ratio = both[OURS].get(key, {}).get("ratio")
-        shown.add_row(text, cell(both[REFERENCE].get(key)), cell(both[OURS].get(key)), cell(ratio))
+        cells = []
+        for name in names:
+            figures = found[name].get(key)
+            cells.append(cell(figures))
+            if name != REFERENCE:
+                cells.append(cell((figures or {}).get("ratio")))
+        shown.add_row(text, *cells)
     for key in ("failures", "retransmissions"):
-        sums = (str(sum(row.get(key, 0) for row in rows if row["proxy"] == name)) for name in both)
-        shown.add_row(f"{key}, all rounds", *sums, "")
+        cells = []
+        for name in names:
+            cells.append(str(sum(row.get(key, 0) for row in rows if row["proxy"] == name)))
+            if name != REFERENCE:
+                cells.append("")
+        shown.add_row(f"{key}, all rounds", *cells)
     return shown
 
 
@@ -77,7 +93,9 @@ def verdict(rows: list[Row]) -> list[str]:
 
 def main() -> int:
     """Run the rounds, print the table; returns the exit code."""
-    options = parser(__doc__).parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--compiled", metavar="DIRECTORY", type=Path, help="environment of the compiled build")
+    options = arguments.parse_args()
     options.rows = sys.stderr
     screen = Console(width=120 if not sys.stdout.isatty() else None)
     for program, package in (("kamailio", "kamailio"), (options.sipp, "sip-tester")):
@@ -86,9 +104,15 @@ def main() -> int:
             return 2
     os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
     end_cleanly()
-    rows = all_rounds(options, [(REFERENCE, KAMAILIO), (OURS, SIPMEND)])
+    proxies = [(REFERENCE, KAMAILIO), (OURS, SIPMEND)]
+    if options.compiled and (options.compiled / "bin" / "sipmend").exists():
+        command = (options.compiled / "bin" / "sipmend").absolute()
+        proxies.append((OURS_COMPILED, SIPMEND_COMPILED.format(command=command)))
+    elif options.compiled:
+        screen.print(f"no compiled build in {options.compiled} (make compile): it is left out")
+    rows = all_rounds(options, proxies)
     title = f"{options.scenario}: {options.rate} calls/s over UDP, {options.rounds} rounds, one core each"
-    screen.print(table(rows, title))
+    screen.print(table(rows, [name for name, _ in proxies], title))
     complaints = verdict(rows)
     for text in complaints:
         screen.print(text, style="red")

@@ -2,28 +2,34 @@
 """What `make bench-micro` runs: microseconds per message in the pure core, and memory per waiting transaction.
 
 6,000 calls of seven messages (42,000 datagrams) at 1,000 calls/s of virtual time; see hot_loop.py. Nothing is
-sent. It resolves about 0.1 microseconds on a quiet machine; what the sockets cost is on top of it.
+sent. It resolves about 0.1 microseconds on a quiet machine; what the sockets cost is on top of it. With
+`--compiled DIRECTORY` it runs in that environment, where `make compile` put the compiled build.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# Behind what is installed: a compiled build comes before the sources.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from hot_loop import KINDS, Ends, Timing, Wave, play
 from rich.console import Console
 from rich.table import Table
+
+from proxy.core import proxy_core
 
 MICRO = 1e6
 
 
 def per_message(timings: list[Timing], waves: list[Wave]) -> Table:
     """Microseconds by kind of message: the median and the range of the rounds."""
-    table = Table(title="pure core, microseconds per message")
+    build = "pure Python" if str(proxy_core.__file__).endswith(".py") else "compiled"
+    table = Table(title=f"core alone, {build}, microseconds per message")
     for column in ("message", "median", "range", "sends"):
         table.add_column(column, justify="left" if column == "message" else "right")
     counts = [sum(len(wave.messages) for wave in waves if wave.kind == kind) for kind in range(len(KINDS))]
@@ -63,7 +69,12 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--calls", type=int, default=6000)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--compiled", metavar="DIRECTORY", type=Path, help="run in that environment instead")
     options = arguments.parse_args()
+    if options.compiled:
+        python = str(options.compiled / "bin" / "python")
+        numbers = ["--calls", str(options.calls), "--rounds", str(options.rounds)]
+        os.execv(python, [python, __file__, *numbers])
     ends = Ends()
     waves = ends.record(options.calls)
     # The recorder's core stays alive: memory it gave back would hide what the first round takes.

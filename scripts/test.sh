@@ -1,7 +1,9 @@
 #!/bin/sh
-# test.sh VENV: lint, then every test with branch coverage. Fails if any of them does, after all have run.
+# test.sh VENV COMPILED: lint, every test with branch coverage, and those of the pure zone against the compiled build
+# in COMPILED. Fails if any of them does, after all have run.
 set -eu
 venv=$1
+compiled=$2
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 failed=0
@@ -12,6 +14,9 @@ echo "== pytest"
 "$venv/bin/coverage" erase
 "$venv/bin/coverage" run -m pytest || failed=1
 "$venv/bin/coverage" report || failed=1
+
+echo "== pytest, compiled build"
+sh "$(dirname "$0")/test-compiled.sh" "$venv" "$compiled" || failed=1
 
 [ "$failed" -eq 0 ] || echo "make test: failed (see above)" >&2
 exit "$failed"

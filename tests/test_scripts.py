@@ -29,9 +29,9 @@ class System:
         path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.calls}"\n{script}\n')
         path.chmod(0o755)
 
-    def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["/bin/sh", str(SCRIPTS / script)],
+            ["/bin/sh", str(SCRIPTS / script), *arguments],
             env={"PATH": str(self.bin), "POLICY_RC_D": str(self.policy), **environment},
             capture_output=True,
             text=True,
@@ -156,6 +156,48 @@ class TestFindPython:
         result = system.run("find-python.sh")
         assert result.returncode == 1
         assert "apt-get install python3-venv" in result.stderr
+
+
+class TestCompiledBuild:
+    """Where it can be made it is tested; where not, nobody overlooks that."""
+
+    @pytest.fixture
+    def environment(self, system, tmp_path):
+        """An environment whose Python is this one."""
+        (tmp_path / "venv" / "bin").mkdir(parents=True)
+        (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
+        return tmp_path / "venv"
+
+    def outcome(self, system, environment, **more):
+        return system.run("test-compiled.sh", str(environment), str(environment / "compiled"), CC="a-compiler", **more)
+
+    @pytest.mark.parametrize("ci", ["", "true"])
+    def test_without_compiler_says_so_loudly_and_goes_on(self, system, environment, ci):
+        result = self.outcome(system, environment, CI=ci)
+        assert result.returncode == 0
+        assert "WILL NOT BE TESTED. There is no C compiler (a-compiler)" in result.stderr
+        assert "apt-get install gcc" in result.stderr
+
+    @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+    def test_without_headers_of_python_fails_only_in_continuous_integration(self, system, environment, ci, status):
+        """This Python looks for a header that no Python has."""
+        system.program("a-compiler")
+        (environment / "bin" / "python").unlink()
+        python = environment / "bin" / "python"
+        python.write_text(f"#!/bin/sh\nsed 's,\"Python.h\",\"Nothing.h\",' | exec '{sys.executable}' \"$@\"\n")
+        python.chmod(0o755)
+        (system.bin / "sed").symlink_to(shutil.which("sed"))
+        result = self.outcome(system, environment, CI=ci)
+        assert result.returncode == status
+        assert "WILL NOT BE TESTED. There is no " in result.stderr
+        assert "apt-get install python3-dev" in result.stderr
+
+    def test_compiles_where_it_can_and_fails_if_that_fails(self, system, environment):
+        system.program("a-compiler")
+        system.program("make", "exit 3")
+        result = self.outcome(system, environment)
+        assert result.returncode == 3
+        assert system.called()[-1].endswith(" compile")
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.sh")), ids=lambda path: path.name)
