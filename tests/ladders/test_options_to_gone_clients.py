@@ -1,4 +1,4 @@
-"""OPTIONS of the server to a client that is gone: any answer at all counts as "reachable" at Asterisk (protocol 3.4)."""
+"""OPTIONS of the server to a client that is gone: any answer counts as "reachable" at Asterisk (protocol 3.4)."""
 
 from __future__ import annotations
 
