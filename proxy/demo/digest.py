@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 
 # One parameter of a challenge or of credentials: a token, "=", and a token or quoted string.
-_PARAMETER = re.compile(rb'([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+# A name begins where no name goes on: from within a long one the search would begin anew at each of its octets.
+_PARAMETER = re.compile(rb'(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
 def md5(text: bytes) -> bytes:

@@ -110,13 +110,13 @@ def with_uri(contact: NameAddr, uri: bytes) -> bytes:
 
 def misplaced(contact: NameAddr) -> tuple[bytes, bytes]:
     """The header parameters of a Contact without brackets: those that belong to the URI, and the others."""
-    inside = outside = b""
+    inside, outside = [], []
     for param in _EACH_PARAM(contact.params):
         if param[1:].partition(b"=")[0].strip().lower() in URI_PARAMS:
-            inside += param.strip()
+            inside.append(param.strip())
         else:
-            outside += param
-    return inside, outside
+            outside.append(param)
+    return b"".join(inside), b"".join(outside)
 
 
 def place_for_contact(message: Message) -> int:

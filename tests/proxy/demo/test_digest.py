@@ -74,3 +74,10 @@ def test_parameters_are_cut_at_commas_outside_quotes(value, expected):
 
 def test_stale_nonce_is_said_so():
     assert parse_parameters(challenge(b"r", b"n", stale=True))[b"stale"] == b"true"
+
+
+@pytest.mark.parametrize("atom", [b"a", b"a ", b'"', b"\\", b'a="', b'a="\\', b"=", b"a=", b" ", b","], ids=repr)
+def test_long_nonsense_ends(atom):
+    """A search that began anew within every name would take minutes here."""
+    found = parse_parameters(b"Digest " + atom * (60_000 // len(atom)) + b"\x00")
+    assert found.keys() <= {b"a"}

@@ -186,3 +186,17 @@ def test_any_octets_parse_or_are_refused(octets):
         assert found.addr
         swapped = parse_name_addr(found.with_addr(b"sip:new"))
         assert (swapped.addr, swapped.display, swapped.params) == (b"sip:new", found.display, found.params)
+
+
+@given(st.text('a "<>;,\\', max_size=10).map(str.encode), st.text('a ";=,', max_size=8).map(str.encode))
+def test_plain_addresses_are_read_as_those_with_escapes(display, params):
+    """Addresses without escapes take a shorter way through the code: it must lead to the same place."""
+    raw = (display + b"<sip:a@b>" + params).strip()
+    escaped = b';z="\\""'
+    try:
+        found = parse_name_addr(raw)
+    except HeaderError:
+        return
+    other = parse_name_addr(raw + escaped)
+    assert (found.display, found.addr, found.params + escaped) == (other.display, other.addr, other.params)
+    assert found.with_addr(b"sip:x") + escaped == other.with_addr(b"sip:x")
