@@ -104,6 +104,16 @@ def test_no_name_is_bound_to_errors_of_two_types(path):
             assert [name for name, types in kinds.items() if len(types) > 1] == [], f"{path}: {function.name}"
 
 
+@pytest.mark.parametrize("path", COMPILED)
+def test_no_error_has_defaults_in_its_class_body(path):
+    """mypyc drops them where a class derives from Exception."""
+    for kind in ast.walk(ast.parse((ROOT / path).read_text())):
+        parents = [ast.unparse(parent) for parent in kind.bases] if isinstance(kind, ast.ClassDef) else []
+        if any(parent.endswith(("Error", "Exception")) for parent in parents):
+            values = [ast.unparse(node) for node in kind.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+            assert values == [], f"{path}: {kind.name}; set them in __init__, or name the module in INTERPRETED"
+
+
 def test_rule_of_a_user_finds_and_repairs():
     """An interpreted subclass of `Rule` meets the messages of compiled code, with its own name, stages and methods."""
     catalog = Catalog((QuietSubject(),))

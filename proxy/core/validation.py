@@ -73,11 +73,8 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
 class ExtensionError(SipError):
     """Proxy-Require names what this proxy does not support; the answer lists it (16.3 step 5)."""
 
-    status = 420
-    label = "extension"
-
     def __init__(self, unsupported: list[bytes]) -> None:
-        super().__init__("Proxy-Require names an unknown extension")
+        super().__init__("Proxy-Require names an unknown extension", 420, "extension")
         self.unsupported = b", ".join(unsupported)
 
 
