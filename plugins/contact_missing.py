@@ -120,6 +120,7 @@ class ContactMissingResponse(Rule):
     summary = "Insert the Contact into 101 to 199 with a To tag and into 2xx: without it nobody can send the ACK."
     stages = (RESPONSE_IN, RESPONSE_OUT)
     methods = TARGET_RESPONSES
+    reaches = (ABSENT,)
     touches = (CONTACT,)
     settings = (_HOST,)
     samples = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proxy.repair.rule import (
     ABSENT,
+    ONE_CONTACT,
     REACHES,
     REQUEST_IN,
     REQUEST_OUT,
@@ -38,6 +39,7 @@ class ContactNoBrackets(Rule):
     summary = "Put the brackets around a Contact URI whose transport, ob, lr, maddr ... read as header parameters."
     stages = (REQUEST_IN, RESPONSE_IN, REQUEST_OUT, RESPONSE_OUT)
     reaches = tuple(reach for reach in range(REACHES) if reach != ABSENT)
+    unless = ONE_CONTACT
     touches = (CONTACT,)
     samples = (
         Sample(

@@ -12,17 +12,17 @@ PERIOD = 30.0
 class Housekeeping:
     """One entry of the wheel while there is something to expire (`transaction.timers.Timed`)."""
 
-    __slots__ = ("_armed", "_node", "queued")
+    __slots__ = ("_node", "armed", "queued")
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._armed = False
+        self.armed = False
         self.queued = NEVER
 
     def arm(self) -> None:
         """Start the round if there is something to look at and it is not running."""
-        if not self._armed and self._has_work():
-            self._armed = True
+        if not self.armed and self._has_work():
+            self.armed = True
             scene = self._node.layer.scene
             scene.wheel.push(self, scene.now + PERIOD)
 
@@ -32,8 +32,8 @@ class Housekeeping:
         if changed:
             out.append(StoreBindings(changed, 0))
         node.guests.expire(now)
-        self._armed = self._has_work()
-        return now + PERIOD if self._armed else NEVER
+        self.armed = self._has_work()
+        return now + PERIOD if self.armed else NEVER
 
     def _has_work(self) -> bool:
         return len(self._node.bindings) > 0 or len(self._node.guests) > 0

@@ -98,9 +98,10 @@ class Repairs:
     ) -> None:
         """A client's request on its way to the server, by the flow `leaving` if that is known already."""
         reach = LEFT if second_hop else reach_of(request, flow, self._local_networks)
-        if self._pipeline.concerns(REQUEST_IN, request.method, request, reach):
+        rows = self._pipeline.rows(REQUEST_IN, request.method, request)
+        if rows[reach]:
             context = self._context(request, flow, binding, reach, renamed, leaving)
-            self._pipeline.run(REQUEST_IN, request.method, request, context, out)
+            self._pipeline.run_rows(rows, REQUEST_IN, request.method, request, context, out)
 
     def response_in(
         self,
@@ -114,9 +115,10 @@ class Repairs:
         """A client's response on its way to the server."""
         reach = LEFT if second_hop else reach_of(response, flow, self._local_networks)
         method = response.cseq[1]
-        if self._pipeline.concerns(RESPONSE_IN, method, response, reach):
+        rows = self._pipeline.rows(RESPONSE_IN, method, response)
+        if rows[reach]:
             context = self._context(response, flow, binding, reach, None, leaving)
-            self._pipeline.run(RESPONSE_IN, method, response, context, out)
+            self._pipeline.run_rows(rows, RESPONSE_IN, method, response, context, out)
 
     def request_out(self, request: Request, flow: Flow, client: Flow, out: list[Effect]) -> None:
         """A request of the server on its way out to a client on the flow `client`."""
@@ -131,13 +133,14 @@ class Repairs:
     ) -> None:
         # A Contact of the server, or of another client, is never a finding (protocol 5.5).
         reach = LEFT if CONTACT in message.names else ABSENT
-        if self._pipeline.concerns(stage, method, message, reach):
+        rows = self._pipeline.rows(stage, method, message)
+        if rows[reach]:
             listener = client.listener
             home = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
             by_stream = flow.listener.reliable or listener.reliable
             sender = Sender(None, self.names)
             context = Context(message, flow, sender, self._domain, home, reach, False, by_stream, None)
-            self._pipeline.run(stage, method, message, context, out)
+            self._pipeline.run_rows(rows, stage, method, message, context, out)
 
     def _context(
         self,

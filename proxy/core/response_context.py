@@ -51,6 +51,7 @@ class ResponseContext:
         "branches",
         "cancelled",
         "flow",
+        "from_client",
         "guest",
         "home",
         "layer",
@@ -75,6 +76,7 @@ class ResponseContext:
         self.request: Request | None = request
         self.method = request.method
         self.flow = flow
+        self.from_client = flow.listener.side == CLIENT
         self.server = server
         self.started = layer.scene.now
         self.binding: Binding | None = None
@@ -91,10 +93,6 @@ class ResponseContext:
         self.cancelled = False
         self.waiting = False  # for the store, with the answer to a REGISTER
         server.user = self
-
-    @property
-    def from_client(self) -> bool:
-        return self.flow.listener.side == CLIENT
 
     # -- from the server transaction
 
@@ -117,7 +115,8 @@ class ResponseContext:
             if not self.answered:
                 self.home.pass_on(self, branch, response, out)
             return
-        self._leave(branch)
+        if branch in self.branches:
+            self.branches.remove(branch)
         if status < 300:
             # > ... any 2xx ... MUST be forwarded (16.7 step 5)
             first = not self.answered
@@ -200,12 +199,13 @@ class ResponseContext:
 
     def _finish(self, status: int, out: list[Effect]) -> None:
         """A final response is on its way: keep only what a further 2xx or a retransmission needs."""
-        if status < 300 or status >= 600:
+        if self.branches and (status < 300 or status >= 600):
             self._cancel_others(out)
         self.home.finished(self, status)
         self.server.user = None
-        if not self.waiting:
-            self.forget()
+        if not self.waiting and not self.branches:
+            self.request = None
+            self.registration = None
 
     def forget(self) -> None:
         """Drop the request: nothing of ours will answer it any more."""
@@ -233,10 +233,10 @@ def pop_via(response: Response) -> None:
     """Take our own Via off the top (16.7 step 3)."""
     index = response.names.index(VIA)
     line = response.lines[index]
-    rest = line.partition(b",")[2].strip()
+    rest = line.partition(b",")[2].strip() if b"," in line else b""
     if rest:
-        response.replace(index, line.partition(b":")[0] + b": " + rest)
+        response.lines[index] = line.partition(b":")[0] + b": " + rest
     else:
-        response.remove(index)
-
-
+        del response.lines[index]
+        del response.names[index]
+    response._via = None

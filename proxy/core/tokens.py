@@ -25,6 +25,8 @@ BINDING_LENGTH: Final = 17
 BRANCH_PREFIX: Final = b"z9hG4bK5m"
 LOOP_MARK_LENGTH: Final = 16
 BRANCH_LENGTH: Final = len(BRANCH_PREFIX) + 16 + LOOP_MARK_LENGTH
+_OWN_BRANCH: Final = b";branch=" + BRANCH_PREFIX
+_BEHIND_BRANCH: Final = (b"", b";", b",", b" ")
 _NO_LOOP_MARK: Final = b"0" * LOOP_MARK_LENGTH
 _TAIL: Final = 1 + MARK_LENGTH + MAC_LENGTH
 
@@ -59,6 +61,15 @@ class GuestAddress:
 def is_token(text: bytes) -> bool:
     """Whether the octets could be a token at all."""
     return 0 < len(text) <= 64 and _SAFE.issuperset(text)
+
+
+def own_branch(line: bytes) -> bytes | None:
+    """Our branch in the first value of a Via line, where it is written as we write it; None: it has to be parsed."""
+    at = line.find(_OWN_BRANCH) + 8
+    end = at + BRANCH_LENGTH
+    if at < 8 or line.find(b",", 0, at) >= 0 or line[end : end + 1] not in _BEHIND_BRANCH:
+        return None
+    return line[at:end]
 
 
 def guest_subject(flow: Flow) -> bytes:

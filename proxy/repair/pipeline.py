@@ -17,6 +17,7 @@ from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
     HAS_LENGTH,
     OFF,
+    ONE_CONTACT,
     ONE_MAX_FORWARDS,
     PARSED_CLEANLY,
     REACHES,
@@ -79,7 +80,7 @@ def label(name: bytes) -> str:
 class Pipeline:
     """The rules in their order with their modes; `off` is the set of rules that were turned off for failing."""
 
-    __slots__ = ("_counts", "_failing", "_networks", "_others", "_places", "_tables", "off")
+    __slots__ = ("_counts", "_failing", "_methods", "_networks", "_places", "_tables", "off")
 
     def __init__(
         self,
@@ -93,36 +94,48 @@ class Pipeline:
         self._networks = local_networks
         self._failing: set[_Place] = set()
         self.off: set[str] = set()
-        self._tables: list[dict[bytes, Rows]] = []
-        self._others: list[Rows] = []
-        self._build()
+        self._methods = METHODS.union(*(rule.methods for rule in rules))
+        # By stage and method, each made when it is first wanted; under b"" those of all other methods.
+        self._tables: list[dict[bytes, Rows]] = [{} for _ in STAGES]
 
-    def _build(self) -> None:
-        places = [p for p in self._places if p.mode != OFF and p.rule.name not in self.off]
-        known = METHODS.union(*(place.rule.methods for place in places))
-        stages = range(len(STAGES))
-        self._tables = [{method: _rows(places, stage, method) for method in known} for stage in stages]
-        self._others = [_rows(places, stage, None) for stage in stages]
+    def _table(self, stage: int, method: bytes) -> Rows:
+        """What messages of that stage and method meet."""
+        known = method if method in self._methods else b""
+        table = self._tables[stage].get(known)
+        if table is None:
+            places = [p for p in self._places if p.mode != OFF and p.rule.name not in self.off]
+            table = self._tables[stage][known] = _rows(places, stage, known)
+        return table
 
     def concerns(self, stage: int, method: bytes, message: Message, reach: int) -> bool:
         """Whether any rule has to look at such a message at all; if not, `run` may be left out."""
-        by_traits = self._tables[stage].get(method)
-        if by_traits is None:
-            by_traits = self._others[stage]
-        return bool(by_traits[traits_of(message)][reach])
+        return bool(self.rows(stage, method, message)[reach])
 
-    def run(
-        self, stage: int, method: bytes, message: Message, context: Context, out: list[Effect]
-    ) -> None:
+    def rows(self, stage: int, method: bytes, message: Message) -> tuple[Entries, ...]:
+        """The rules that such a message meets, by reach."""
+        table = self._tables[stage].get(method)
+        if table is None:
+            table = self._table(stage, method)
+        return table[traits_of(message)]
+
+    def run(self, stage: int, method: bytes, message: Message, context: Context, out: list[Effect]) -> None:
         """Put the message through the rules of its stage and method (of the CSeq, for a response).
 
         The message is edited in place: hand in the proxy's own copy. `context.reach` follows the edits.
         """
+        self.run_rows(self.rows(stage, method, message), stage, method, message, context, out)
+
+    def run_rows(
+        self,
+        rows: tuple[Entries, ...],
+        stage: int,
+        method: bytes,
+        message: Message,
+        context: Context,
+        out: list[Effect],
+    ) -> None:
+        """`run` with what `rows` gave for this stage, method and message."""
         context.stage = stage
-        by_traits = self._tables[stage].get(method)
-        if by_traits is None:
-            by_traits = self._others[stage]
-        rows = by_traits[traits_of(message)]
         entries = met = rows[context.reach]
         failed: list[_Place] | None = None
         while True:
@@ -214,7 +227,7 @@ class Pipeline:
         if place.failures >= PATIENCE and name not in self.off:
             self.off.add(name)
             self._failing.discard(place)
-            self._build()
+            self._tables = [{} for _ in STAGES]
             text = "repair rule {rule} failed {failures} times in a row and is turned off until the next reload"
             out.append(Note("error", text, {"rule": name, "failures": place.failures}))
 
@@ -226,8 +239,8 @@ class Pipeline:
                 self._failing.discard(place)
 
 
-def _rows(places: list[_Place], stage: int, method: bytes | None) -> Rows:
-    """What a message of that stage and method (None: an unknown one) meets, by traits and reach."""
+def _rows(places: list[_Place], stage: int, method: bytes) -> Rows:
+    """What a message of that stage and method (b"": an unknown one) meets, by traits and reach."""
     fit = [p for p in places if stage in p.rule.stages and (not p.rule.methods or method in p.rule.methods)]
     return tuple(
         tuple(
@@ -245,9 +258,18 @@ def _rows(places: list[_Place], stage: int, method: bytes | None) -> Rows:
 def traits_of(message: Message) -> int:
     """The traits of a message that keep it away from rules; see `rule.Rule.unless`."""
     names = message.names
-    traits = HAS_LENGTH if CONTENT_LENGTH in names else 0
-    if names.count(MAX_FORWARDS) == 1 and message.lines[names.index(MAX_FORWARDS)] in _USUAL_MAX_FORWARDS:
+    lines = message.lines
+    traits = HAS_LENGTH if names[-1] == CONTENT_LENGTH or CONTENT_LENGTH in names else 0
+    if (
+        MAX_FORWARDS in names
+        and lines[names.index(MAX_FORWARDS)] in _USUAL_MAX_FORWARDS
+        and names.count(MAX_FORWARDS) == 1
+    ):
         traits |= ONE_MAX_FORWARDS
+    if CONTACT in names:
+        line = lines[names.index(CONTACT)]
+        if (b";" not in line or (b"<" in line and b"," not in line)) and names.count(CONTACT) == 1:
+            traits |= ONE_CONTACT
     return traits if message.oddities else traits | PARSED_CLEANLY
 
 

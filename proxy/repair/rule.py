@@ -46,7 +46,8 @@ REACHES: Final = 11  # how many of these constants there are
 ONE_MAX_FORWARDS: Final = 1  # Max-Forwards stands there once, with a number up to 255
 HAS_LENGTH: Final = 2  # Content-Length is there
 PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
-TRAITS: Final = 8
+ONE_CONTACT: Final = 8  # Contact stands there once, with one value in brackets or without parameters
+TRAITS: Final = 16
 
 
 class Replace:

@@ -179,7 +179,8 @@ class Message:
         """Sequence number and method."""
         view = self._cseq
         if view is None:
-            line = self._line(CSEQ)
+            names = self.names
+            line = self.lines[names.index(CSEQ)] if CSEQ in names else self._line(CSEQ)
             view = _cseqs.get(line)
             if view is None:
                 view = parse_cseq(line_value(line))

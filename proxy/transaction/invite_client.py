@@ -63,10 +63,6 @@ class InviteClient(Transaction):
             self.start_short(TIMER_A, timers.t1)  # the earlier first: one entry in the wheel
         self.start_long(TIMER_B, timers.long)
 
-    def restart_timer_c(self) -> None:
-        """Any provisional response but 100 sets Timer C back (16.7 step 2)."""
-        self.start_long(TIMER_C, self.scene.timers.c)
-
 
 def send_again(t: InviteClient, given: None, out: list[Effect]) -> None:
     # > When timer A fires ... the client transaction MUST retransmit the request ... and MUST reset the timer with
@@ -94,7 +90,8 @@ def proceed(t: InviteClient, response: Response, out: list[Effect]) -> None:
     t.short = NEVER
     t.octets = b""  # no retransmission after a provisional response
     if not t.cancelled and (t.long_name != TIMER_C or response.status > 100):
-        t.restart_timer_c()
+        # Any provisional response but 100 sets Timer C back (16.7 step 2).
+        t.start_long(TIMER_C, t.scene.timers.c)
     t.user.on_response(t, response, out)
 
 

@@ -9,7 +9,7 @@ from proxy.counts import Counts
 from proxy.effects import Effect
 from proxy.flow import CLIENT, SERVER, Flow
 from proxy.sip.message import Request, Response
-from proxy.sip.registry import ACK, INVITE
+from proxy.sip.registry import ACK, CANCEL, INVITE
 from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.invite_server import Answer, InviteServer
 from proxy.transaction.key import ServerKey, client_key, invite_key
@@ -136,7 +136,7 @@ class TransactionLayer:
     def find_client(self, response: Response, branch: bytes) -> ClientTransaction | None:
         """The transaction that this response answers (17.1.3); None for a stray."""
         method = response.cseq[1]
-        t = self.clients.get(client_key(branch, method))
+        t = self.clients.get(branch if method != CANCEL else client_key(branch, method))
         return t if t is not None and t.method == method else None
 
     def receive(self, transaction: ClientTransaction, response: Response, out: list[Effect]) -> None:
@@ -194,5 +194,3 @@ class TransactionLayer:
         candidates.remove(t)
         if not candidates:
             del self._invites[mark]
-
-
