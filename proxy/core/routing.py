@@ -10,6 +10,7 @@ from typing import Final
 
 from proxy.core.settings import CoreSettings
 from proxy.core.tokens import RouteMark, TokenMint, is_token
+from proxy.core.validation import request_uri
 from proxy.flow import DEFAULT_PORTS, SERVER
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
@@ -20,6 +21,9 @@ from proxy.sip.route import remove_first
 from proxy.sip.uri import Uri
 
 _MEMO_LIMIT: Final = 4096
+# How many Routes are known by their octets: two per dialog, for the dialogs of the last while.
+_WRITTEN_LIMIT: Final = 8192
+_RECORD_ROUTE: Final = len(b"Record-Route: ")
 
 
 class Removed:
@@ -38,15 +42,28 @@ class Removed:
         self.outbound = False
 
 
+class Written:
+    """A pair of Record-Routes as we wrote them: the Call-ID, and what they say."""
+
+    __slots__ = ("call_id", "mark")
+
+    def __init__(self, call_id: bytes, mark: RouteMark) -> None:
+        self.call_id = call_id
+        self.mark = mark
+
+
 class OwnRoutes:
     """Knows our own addresses and tokens in Routes and Request-URIs."""
 
-    __slots__ = ("_client_addresses", "_marks", "_mint", "_server_addresses")
+    __slots__ = ("_client_addresses", "_marks", "_mint", "_server_addresses", "_written", "_written_before")
 
     def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
         self._mint = mint
         # What our Record-Routes said, by user part and Call-ID: every request of a dialog brings the same.
         self._marks: dict[tuple[bytes, bytes], RouteMark] = {}
+        # What we wrote, by element; in two generations, so that the older half can be forgotten at once.
+        self._written: dict[bytes, Written] = {}
+        self._written_before: dict[bytes, Written] = {}
         client: set[tuple[bytes, int]] = set()
         server: set[tuple[bytes, int]] = set()
         for listener in settings.listeners:
@@ -81,8 +98,46 @@ class OwnRoutes:
                 self._marks[key] = mark
         return mark
 
+    def remember(self, lines: tuple[bytes, ...], call_id: bytes, mark: RouteMark) -> None:
+        """Know again the Routes that are made of these Record-Routes of ours, octet for octet, without parsing."""
+        if len(self._written) >= _WRITTEN_LIMIT:
+            self._written_before = self._written
+            self._written = {}
+        written = Written(call_id, mark)
+        for line in lines:
+            self._written[line[_RECORD_ROUTE:]] = written
+
+    def _take_written(self, request: Request) -> Removed | None:
+        """Take off a pair that we remember; None, and nothing done, if there is none."""
+        names, lines = request.names, request.lines
+        index = names.index(ROUTE)
+        first, comma, second = lines[index].partition(b":")[2].strip().partition(b",")
+        written = self._written.get(first) or self._written_before.get(first)
+        if written is None or written.call_id != request.call_id:
+            return None
+        end = index + 1
+        if not comma:
+            if end == len(names) or names[end] != ROUTE:
+                return None
+            second = lines[end].partition(b":")[2]
+            end += 1
+        second = second.strip()
+        if (self._written.get(second) or self._written_before.get(second)) is not written:
+            return None
+        del lines[index:end]
+        del names[index:end]
+        removed = Removed()
+        removed.count = 2
+        removed.mark = written.mark
+        return removed
+
     def strip(self, request: Request) -> Removed:
         """Take our own Routes off the top: at most one pair per pass (protocol 8.5)."""
+        if ROUTE not in request.names:
+            return NOTHING_REMOVED
+        taken = self._take_written(request)
+        if taken is not None:
+            return taken
         top = top_route(request)
         if top is None:
             return NOTHING_REMOVED
@@ -103,9 +158,9 @@ class OwnRoutes:
 
     def undo_strict(self, request: Request) -> bool:
         """Request-URI and last Route change places back if a strict router put our Record-Route there (16.4)."""
-        uri = request.request_uri
+        uri = request_uri(request)
         user = uri.user
-        if user is None or not user.startswith(b"r") or uri.param(b"lr") is None:
+        if user is None or user[:1] != b"r" or uri.param(b"lr") is None:
             return False
         if self.mark_of(uri, request.call_id) is None and not self.is_own_address(uri):
             return False

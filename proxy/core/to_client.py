@@ -13,15 +13,16 @@ from proxy.core.node import Node
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import OwnRoutes, Removed
-from proxy.core.tokens import BINDING_LENGTH, guest_subject, read_subject
+from proxy.core.tokens import BINDING_LENGTH, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Record, Send
 from proxy.flow import CLIENT, SERVER, UDP, Flow
 from proxy.repair.rule import REPAIR
-from proxy.sip.errors import SipError
+from proxy.sip.errors import SipError, UriError
 from proxy.sip.message import Request
+from proxy.sip.params import param_span
 from proxy.sip.registry import ACK, OPTIONS
-from proxy.sip.uri import unescape
+from proxy.sip.uri import parse_uri, unescape
 from proxy.transaction.key import ServerKey
 
 _RULE = "restore-request-uri"
@@ -50,9 +51,7 @@ class ToClient:
         self._routes = routes
         self._home = home
 
-    def handle(
-        self, request: Request, key: ServerKey, flow: Flow, spiral: Removed | None, out: list[Effect]
-    ) -> None:
+    def handle(self, request: Request, key: ServerKey, flow: Flow, spiral: Removed | None, out: list[Effect]) -> None:
         """Deliver one valid request. Raises SipError with the answer it deserves instead.
 
         `spiral` is set for a request of a client that is for another client of ours: its own Routes are off already.
@@ -218,10 +217,11 @@ class ToClient:
 
     def _restore(self, request: Request, destination: Destination, out: list[Effect]) -> None:
         """Put the client's own Contact into the Request-URI."""
-        if request.uri == destination.uri:
+        uri = as_request_uri(destination.uri)
+        if request.uri == uri:
             return
         before = request.uri
-        request.set_uri(destination.uri)
+        request.set_uri(uri)
         reason = "the client answers 404 to a Request-URI that is not its own Contact"
         if destination.binding is not None:
             reason = f"{reason}, registered by {user_of(destination.binding.aor).decode('utf-8', 'backslashreplace')}"
@@ -232,7 +232,7 @@ class ToClient:
                 REPAIR,
                 "Request-URI",
                 before,
-                destination.uri,
+                uri,
                 reason,
                 _RFC,
                 request.method,
@@ -251,9 +251,30 @@ class ToClient:
         leaving = destination.flow
         subject = destination.subject or guest_subject(leaving)
         target = removed.mark.target if removed.mark is not None else node.targets.index_of(flow)
-        user = node.mint.record_route(subject, target, leaving.mark, request.call_id)
-        secure = request.uri[:5].lower() == b"sips:"
-        return record_routes(leaving, node.server_side, user, secure)
+        call_id = request.call_id
+        user = node.mint.record_route(subject, target, leaving.mark, call_id)
+        routes = record_routes(leaving, node.server_side, user, request.uri[:5].lower() == b"sips:")
+        self._routes.remember(routes, call_id, RouteMark(subject, target, leaving.mark))
+        return routes
+
+
+def as_request_uri(contact: bytes) -> bytes:
+    """A client's Contact URI as Request-URI: octet for octet, but without what none may have (16.6 step 2, 19.1.1).
+
+    That is `method` and header fields; both are rare.
+    """
+    if b"?" not in contact and b"method" not in contact.lower():
+        return contact
+    try:
+        uri = parse_uri(contact)
+    except UriError:
+        return contact
+    bare = contact[: len(contact) - len(uri.headers)].removesuffix(b"?") if uri.headers else contact
+    head = len(bare) - len(uri.params)
+    span = param_span(uri.params, b"method")
+    if span is None:
+        return bare
+    return bare[: head + span[0] - len(b";method")] + bare[head + span[1] :]
 
 
 class OwnOptions(Exception):  # noqa: N818  # not an error: the request is for us

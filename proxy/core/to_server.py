@@ -249,9 +249,7 @@ class ToServer:
             raise SipError(f"no server-side socket speaks {name}", 503, "no_target")
         return leaving
 
-    def _followed(
-        self, uri: Uri, last: bool, target: Target, request: Request, out: list[Effect]
-    ) -> Flow | None:
+    def _followed(self, uri: Uri, last: bool, target: Target, request: Request, out: list[Effect]) -> Flow | None:
         """The flow to a next hop other than the dialog's target, where that is allowed; else None."""
         node = self._node
         host = plain_host(uri)
@@ -289,9 +287,11 @@ class ToServer:
         if not wants_record_route(request):
             return ()
         subject = guest_subject(flow) if binding is None else binding.token
-        user = self._node.mint.record_route(subject, target.index, flow.mark, request.call_id)
-        secure = request.uri[:5].lower() == b"sips:"
-        return record_routes(leaving, flow.listener, user, secure)
+        call_id = request.call_id
+        user = self._node.mint.record_route(subject, target.index, flow.mark, call_id)
+        routes = record_routes(leaving, flow.listener, user, request.uri[:5].lower() == b"sips:")
+        self._routes.remember(routes, call_id, RouteMark(subject, target.index, flow.mark))
+        return routes
 
 
 def plain_host(uri: Uri) -> str:
