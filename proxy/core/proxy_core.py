@@ -19,8 +19,8 @@ from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
 from proxy.core.to_client import OwnOptions, ToClient
 from proxy.core.to_server import ToServer
-from proxy.core.tokens import BRANCH_PREFIX, own_branch
-from proxy.core.validation import check_request, check_syntax
+from proxy.core.tokens import BRANCH_PREFIX
+from proxy.core.validation import check_other_vias, check_request, check_syntax
 from proxy.core.way_home import WayHome
 from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note
@@ -41,7 +41,6 @@ from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
 from proxy.transaction.key import ServerKey, server_key
-from proxy.transaction.machine import BY_CLASS
 
 
 class ProxyCore:
@@ -92,8 +91,7 @@ class ProxyCore:
                 self._health.start(out)
         elif isinstance(event, FlowOpened):
             event.flow.heard = event.now
-        if not self._housekeeping.armed:
-            self._housekeeping.arm()
+        self._housekeeping.arm()
         return out
 
     def tick(self, now: float) -> list[Effect]:
@@ -133,9 +131,11 @@ class ProxyCore:
             except HeaderError:
                 via_before = self._mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
+                if via_before:
+                    check_other_vias(request)
             known = node.layer.find_server(request, key, flow)
         except HeaderError as unreadable:  # not the name of below: mypyc gives a name one type in a function
-            refuse(request, flow, unreadable, node, out)
+            refuse(request, flow, unreadable, node, out, via_before)
             return
         if known is not None:
             if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:
@@ -165,7 +165,7 @@ class ProxyCore:
             if self._is_silent(request, error):
                 self._drop("options_gone")
             else:
-                refuse(request, flow, error, node, out)
+                refuse(request, flow, error, node, out, via_before)
 
     def _is_silent(self, request: Request, error: SipError) -> bool:
         """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""
@@ -217,19 +217,17 @@ class ProxyCore:
             check_syntax(response)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
-            branch = own_branch(response.lines[1]) if response.names[1] == VIA else None
-            if branch is None:
-                branch = response.via.branch
+            branch = response.via.branch
             known = node.layer.find_client(response, branch) if branch and branch.startswith(BRANCH_PREFIX) else None
         except SipError as error:
             self._drop(error.label)
             return
         if known is None:
             self._drop("stray_response")
-        elif known.flow is not flow and not self._may_answer(known.flow, flow):
+        elif not self._may_answer(known.flow, flow):
             self._drop("foreign_response")
         else:
-            known.step(BY_CLASS[response.status // 100], response, out)
+            node.layer.receive(known, response, out)
 
     def _may_answer(self, asked: Flow, flow: Flow) -> bool:
         """Whether a response comes from whom the request went to."""
@@ -266,3 +264,5 @@ class ProxyCore:
         except SipError:
             self._drop(event.reason)
         out.append(CloseFlow(event.flow, event.reason))
+
+

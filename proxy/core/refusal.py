@@ -11,18 +11,27 @@ from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.validation import ExtensionError
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
-from proxy.sip.errors import SipError
-from proxy.sip.message import Request
-from proxy.sip.registry import ACK, STATUS_LABELS
+from proxy.sip.errors import HeaderError, SipError
+from proxy.sip.message import Message, Request
+from proxy.sip.registry import ACK, CALL_ID, FROM, STATUS_LABELS, VIA
 
 
 def refusal_tag(request: Request, node: Node) -> bytes:
     """The To tag of every answer that we ourselves give within one Call-ID and From tag."""
-    return node.mint.tag(request.call_id + b"\n" + (request.from_.tag or b""))
+    try:
+        said = request.call_id + b"\n" + (request.from_.tag or b"")
+    except HeaderError:
+        said = b"%b\n%b" % (request.value(CALL_ID) or b"", request.value(FROM) or b"")
+    return node.mint.tag(said)
 
 
-def refuse(request: Request, flow: Flow, error: SipError, node: Node, out: list[Effect]) -> None:
-    """Answer with the error's status, with what is wrong as reason phrase; an ACK is dropped. Counted either way."""
+def refuse(
+    request: Request, flow: Flow, error: SipError, node: Node, out: list[Effect], via_before: bytes | None = None
+) -> None:
+    """Answer with the error's status, with what is wrong as reason phrase; an ACK is dropped. Counted either way.
+
+    `via_before` is the client's own Via line where a rule put another in its place; empty bytes if it had none.
+    """
     node.counts.dropped[error.label] += 1
     if request.method == ACK:
         return
@@ -34,9 +43,21 @@ def refuse(request: Request, flow: Flow, error: SipError, node: Node, out: list[
     try:
         home = reply_flow(request, flow, node.flows, node.counts)
         stamp_via(request, flow)
+        if via_before is not None:
+            restore_via(request, via_before)
         tag = refusal_tag(request, node)
         octets = make_reply(request, error.status, tag, clean_phrase(error.text), headers)
     except SipError:
-        return  # without readable From, To or Via no answer would find its way; it is counted above
+        return  # without a readable Via no answer would find its way; it is counted above
     node.counts.responses[(flow.listener.side, error.status)] += 1
     out.append(Send(home, octets, STATUS_LABELS[error.status // 100]))
+
+
+def restore_via(message: Message, own: bytes) -> None:
+    """Give the client back the Via line that it wrote (empty: it wrote none) where ours stands in for it."""
+    index = message.index(VIA)
+    if index > 0:
+        if own:
+            message.replace(index, own)
+        else:
+            message.remove(index)

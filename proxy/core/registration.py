@@ -71,15 +71,15 @@ class Registration:
 
 
 def read_registration(request: Request, flow: Flow, node: Node) -> Registration:
-    """What a REGISTER of a client asks for. Raises SipError(503) when there is no room for a new binding."""
+    """What a REGISTER of a client asks for.
+
+    Raises SipError: 503 when there is no room for a new binding, 400 where a Contact cannot be read. No binding could
+    be made of that one, and a server that reads it otherwise would be led past us.
+    """
     aor = node.identity.aor(request.to)
     registration = Registration(request, flow, aor)
     default = seconds(request.value(EXPIRES), DEFAULT_EXPIRES)
-    try:
-        contacts = request.contacts
-    except HeaderError:
-        return registration  # the registrar answers it; nothing here can be named
-    for contact in contacts:
+    for contact in request.contacts:
         if contact.addr == b"*":
             registration.star = True
         elif is_nameable(contact):

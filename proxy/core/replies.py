@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request
 from proxy.sip.registry import CALL_ID, CSEQ, FROM, REASONS, TIMESTAMP, TO, VIA
 
@@ -17,8 +18,12 @@ def make_reply(
     further lines.
     """
     lines = [b"SIP/2.0 %d %b" % (status, reason or REASONS.get(status, b"Unknown"))]
+    names: set[bytes] = set()
     for line, name in zip(request.lines, request.names, strict=True):
         if name in _COPIED:
+            if name in names and name != VIA:
+                continue  # once only in an answer, however many the request had
+            names.add(name)
             lines.append(line)
             if name == TO and to_tag and status > 100 and not has_tag(request):
                 lines[-1] = b"%b;tag=%b" % (line, to_tag)
@@ -45,7 +50,11 @@ def make_trying(request: Message) -> bytes:
 
 
 def has_tag(request: Request) -> bool:
-    return request.to.tag is not None
+    """Whether To has a tag, or cannot be read: then it is nothing to write one into."""
+    try:
+        return request.to.tag is not None
+    except HeaderError:
+        return True
 
 
 def clean_phrase(text: str) -> bytes:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Message, Request
+from proxy.sip.params import split_list
 from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
-from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, PROXY_REQUIRE, SPELLINGS, TO
+from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, PROXY_REQUIRE, SPELLINGS, TO, VIA
 from proxy.sip.uri import Uri, parse_uri
+from proxy.sip.via import parse_via
 
 _MEMO_LIMIT = 4096
 _uris: dict[bytes, Uri] = {}
@@ -68,6 +70,13 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
         if unknown:
             raise ExtensionError(unknown)
+
+
+def check_other_vias(request: Request) -> None:
+    """The Vias below the topmost are such that the request could be answered along them. Raises HeaderError."""
+    values = [via for value in request.values(VIA) for via in split_list(value)]
+    for via in values[1:]:
+        parse_via(via)
 
 
 class ExtensionError(SipError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from proxy.core.field_values import username
 from proxy.core.node import Node
-from proxy.core.refusal import refusal_tag
+from proxy.core.refusal import refusal_tag, restore_via
 from proxy.core.registration import accept, is_nameable
 from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext, pop_via
@@ -19,9 +19,9 @@ from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
 from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
 from proxy.transaction.invite_client import InviteClient
-from proxy.transaction.invite_server import Answer, InviteServer
+from proxy.transaction.invite_server import InviteServer
 from proxy.transaction.layer import ClientTransaction
-from proxy.transaction.machine import TIMER_C, TU_BY_CLASS
+from proxy.transaction.machine import TIMER_C
 
 
 class WayHome:
@@ -98,7 +98,8 @@ class WayHome:
         """Undo what was done to the request; false if the answer has to wait for the store."""
         status = response.status
         if context.via_before is not None:
-            self._restore_via(context, response)
+            # Ours stood in for a Via that was missing or unreadable: the client gets back what it wrote.
+            restore_via(response, context.via_before)
         registration = context.registration
         if registration is not None:
             if status < 300:
@@ -110,8 +111,7 @@ class WayHome:
         if context.method == REGISTER:
             return True
         if (status < 300) and not context.second_hop:
-            if status >= 200 or context.guest is not None:
-                self._learn(context, response, out)
+            self._learn(context, response, out)
             self._node.repairs.response_out(response, branch.flow, context.flow, out)
         return True
 
@@ -151,15 +151,6 @@ class WayHome:
         out.append(StoreBindings(stored, ticket))
         return False
 
-    def _restore_via(self, context: ResponseContext, response: Response) -> None:
-        """Ours stood in for a Via that was missing or unreadable: the client gets back what it wrote."""
-        index = response.index(VIA)
-        if index > 0:
-            if context.via_before:
-                response.replace(index, context.via_before)
-            else:
-                response.remove(index)
-
     # -- to the server
 
     def _to_server(
@@ -185,7 +176,7 @@ class WayHome:
         node.counts.responses[(context.flow.listener.side, status)] += 1
         if not server.flow.open:
             self._settle_flow(context, out)
-        server.step(TU_BY_CLASS[status // 100], Answer(status, response.octets()), out)
+        node.layer.answer(server, status, response.octets(), out)
 
     def _settle_flow(self, context: ResponseContext, out: list[Effect]) -> None:
         """The connection of the request is gone: another way to the same client (protocol 10)."""
@@ -250,3 +241,4 @@ def _own_contact(response: Response) -> bytes | None:
         return contacts[0].addr if contacts and is_nameable(contacts[0]) else None
     except HeaderError:
         return None
+

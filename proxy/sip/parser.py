@@ -148,7 +148,11 @@ def _loose_request(lines: list[bytes], names: list[bytes], body: bytes, oddities
     if len(words) < 3 or not words[-1].upper().startswith(b"SIP/"):
         raise ParseError("the first line is neither a request line nor a status line", label="not_sip")
     version = words[-1].upper()
-    request = Request(lines, names, body, None, words[0], b" ".join(words[1:-1]))
+    uri = b" ".join(words[1:-1])
+    if len(words) == 3:
+        # What is read in one way only is passed on as it should have been written (RFC 4475 section 3.1.2.9).
+        lines[0] = b"%b %b %b" % (words[0], uri, version)
+    request = Request(lines, names, body, None, words[0], uri)
     if version != b"SIP/2.0":
         oddities.append(OTHER_VERSION)
     oddities.append(LOOSE_START_LINE)

@@ -64,14 +64,43 @@ def test_ack_is_never_answered():
     assert part.counts.dropped == {"malformed": 1}
 
 
-@pytest.mark.parametrize(
-    "message",
-    [request(without=("Via",)), request("INVITE", "To: <broken"), request("INVITE", "From: <broken"),
-     request(without=("Call-ID",))],
-)  # fmt: skip
-def test_no_answer_where_none_would_find_its_way(message):
+@pytest.mark.parametrize("via", [None, "Via: SIP/2.0/UDP"])
+def test_no_answer_where_none_would_find_its_way(via):
     part = node()
     out: list = []
+    message = request(without=("Via",)) if via is None else request("INVITE", via)
     refuse(message, ALICE, SipError("x"), part, out)
     assert out == []
     assert part.counts.dropped == {"malformed": 1}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [request("INVITE", "To: <broken"), request("INVITE", "From: <broken"), request(without=("Call-ID",)),
+     request(without=("From", "To", "Call-ID"))],
+)  # fmt: skip
+def test_headers_that_cannot_be_read_are_no_reason_to_be_silent(message):
+    """> Ideally, an element answers 400 to a request without From, To and Call-ID (RFC 4475 section 3.3.1)."""
+    _, reply, part = answer(message, SipError("x"))
+    kept = [line for line, name in zip(message.lines, message.names, strict=True) if name in (b"from", b"call-id")]
+    assert [line for line in reply.lines if line in kept] == kept
+    assert refusal_tag(message, part).startswith(b"sm")
+
+
+def test_header_that_came_twice_goes_back_once():
+    message = request()
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        message.append(name.lower().encode(), b"%b: <sip:other@example.com>;tag=2" % name.encode())
+    _, reply, _ = answer(message, SipError("From stands there more than once"))
+    assert sorted(reply.names) == sorted((b"", b"via", b"from", b"to", b"call-id", b"cseq", b"content-length"))
+    assert b"other@" not in reply.octets()
+
+
+@pytest.mark.parametrize("own", [b"Via: SIP/2.0/UDP ;;,;", b""])
+def test_client_gets_back_the_via_that_it_wrote(own):
+    """Where a rule put another in its place: an unreadable one as it was, a missing one not at all."""
+    part = node()
+    out: list = []
+    refuse(request(), ALICE, SipError("x"), part, out, own)
+    reply = parse_message(out[0].octets)
+    assert [line for line in reply.lines if line.startswith(b"Via")] == ([own] if own else [])

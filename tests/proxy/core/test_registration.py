@@ -10,7 +10,7 @@ from proxy.core.registration import accept, add_path, is_nameable, read_registra
 from proxy.effects import Record
 from proxy.flow import CLIENT, UDP, Flow, Listener
 from proxy.sip.address import parse_name_addr
-from proxy.sip.errors import SipError
+from proxy.sip.errors import HeaderError, SipError
 
 CONTACT = "<sip:63et@9sh.invalid;transport=ws>"
 OTHER = Flow(EDGE, "192.0.2.40", 5060)
@@ -78,9 +78,16 @@ class TestReading:
     def test_expires(self, play, headers, asked):
         assert play.asks(*headers).named[0].asked == asked
 
-    @pytest.mark.parametrize("line", ["Contact: <broken", "Subject: query", "Contact: <tel:1>"])
+    @pytest.mark.parametrize("line", ["Subject: query", "Contact: <tel:1>"])
     def test_nothing_to_name(self, play, line):
         assert play.asks(line).named == []
+
+    @pytest.mark.parametrize("line", ["Contact: <broken", "Contact: sip:alice@h?Route=%3Csip:evil%3E"])
+    def test_contact_that_cannot_be_read_is_400(self, play, line):
+        """A server that reads it otherwise would be led past us (RFC 4475 section 3.1.2.13)."""
+        with pytest.raises(HeaderError) as caught:
+            play.asks(line)
+        assert caught.value.status == 400
 
     def test_star(self, play):
         assert play.asks("Contact: *", "Expires: 0").star

@@ -6,7 +6,7 @@ import pytest
 from parts import request, response
 
 from proxy.core import validation
-from proxy.core.validation import ExtensionError, check_request, check_syntax, request_uri
+from proxy.core.validation import ExtensionError, check_other_vias, check_request, check_syntax, request_uri
 from proxy.sip.errors import SipError, UriError
 from proxy.sip.parser import parse_message
 
@@ -136,3 +136,15 @@ class TestProxyRequire:
     @pytest.mark.parametrize("value", ["", "path", "Path, path"])
     def test_known_or_none(self, value):
         check_request(request("INVITE", f"Proxy-Require: {value}"), frozenset((b"path",)))
+
+
+class TestOtherVias:
+    def test_readable_ones_pass(self):
+        check_other_vias(request("INVITE", "Via: SIP/2.0/UDP a;branch=1, SIP/2.0/TCP b", "v: SIP/2.0/TLS [::1]:5061"))
+        check_other_vias(request("INVITE", "Via: ;;"))  # the topmost is somebody else's business
+
+    @pytest.mark.parametrize("rest", [", ;,,", ", SIP/2.0/UDP"])
+    def test_junk_is_400(self, rest):
+        with pytest.raises(SipError) as caught:
+            check_other_vias(request("INVITE", "Via: SIP/2.0/UDP a;branch=1" + rest))
+        assert caught.value.status == 400
