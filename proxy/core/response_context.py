@@ -16,6 +16,7 @@ from proxy.sip.message import Request, Response
 from proxy.sip.registry import INVITE, VIA
 from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.layer import ClientTransaction, ServerTransaction, TransactionLayer
+from proxy.transaction.non_invite_server import NonInviteServer
 
 
 class Home(Protocol):
@@ -97,7 +98,7 @@ class ResponseContext:
     # -- from the server transaction
 
     def send_trying(self, out: list[Effect]) -> None:
-        """200 ms without an answer to an INVITE (17.2.1)."""
+        """200 ms without an answer to an INVITE (17.2.1), or 3.5 s to another request (RFC 4320 section 4.1)."""
         if self.request is not None:
             self.layer.answer(self.server, 100, make_trying(self.request), out)
 
@@ -112,7 +113,9 @@ class ResponseContext:
         if status < 200:
             if self.cancelled:
                 self._cancel_branch(branch, out)
-            if not self.answered:
+            # > SIP elements MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE
+            # > request. (RFC 4320 section 4.1)
+            if not self.answered and self.method == INVITE:
                 self.home.pass_on(self, branch, response, out)
             return
         if branch in self.branches:
@@ -126,6 +129,9 @@ class ResponseContext:
                 self._finish(status, out)
             return
         if self.answered:
+            return
+        if status == 408 and self.method != INVITE:
+            self._fail(408, b"", out, early=True)
             return
         if self.best is None or _better(response, self.best[1]):
             self.best = (branch, response)
@@ -172,7 +178,7 @@ class ResponseContext:
         if branch in self.branches:
             self.branches.remove(branch)
 
-    def _fail(self, status: int, reason: bytes, out: list[Effect]) -> None:
+    def _fail(self, status: int, reason: bytes, out: list[Effect], early: bool = False) -> None:
         if self.answered or self.branches:
             return
         if self.best is not None:
@@ -184,7 +190,10 @@ class ResponseContext:
             self.home.reply(self, status, reason, out)
         else:
             self.layer.scene.counts.dropped["no_answer"] += 1
-            self.server.end()  # nothing will ever answer it
+            if early and isinstance(self.server, NonInviteServer):
+                self.server.abandon()
+            else:
+                self.server.end()
         self._finish(status, out)
 
     def _choose(self, out: list[Effect]) -> None:

@@ -50,7 +50,7 @@ TIMER_100: Final = 22
 INPUTS: Final = (
     "1xx", "2xx", "3xx-6xx", "request again", "ACK", "1xx from TU", "2xx from TU", "3xx-6xx from TU", "transport error",
     "Timer A", "Timer B", "Timer C", "Timer D", "Timer E", "Timer F", "Timer G", "Timer H", "Timer I", "Timer J",
-    "Timer K", "Timer L", "Timer M", "200 ms without answer",
+    "Timer K", "Timer L", "Timer M", "Timer for 100",
 )  # fmt: skip
 
 # Response input by status class: 1xx, 2xx, all others final.

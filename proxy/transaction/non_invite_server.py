@@ -1,4 +1,4 @@
-"""The non-INVITE server transaction (RFC 3261 section 17.2.2)."""
+"""The non-INVITE server transaction (RFC 3261 section 17.2.2, RFC 4320 section 4)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from proxy.transaction.machine import (
     PROCEEDING,
     REQUEST,
     TERMINATED,
+    TIMER_100,
     TIMER_J,
     TRANSPORT_ERROR,
     TRYING,
@@ -25,6 +26,7 @@ from proxy.transaction.machine import (
     fold,
     nothing,
 )
+from proxy.transaction.timers import NEVER
 
 
 class NonInviteServer(Transaction):
@@ -40,7 +42,17 @@ class NonInviteServer(Transaction):
         self.last_kind = b""
 
     def start(self, out: list[Effect]) -> None:
-        """Nothing to send and no timer: the transaction user answers (17.2.2)."""
+        """Nothing to send: the transaction user answers (17.2.2), or a late 100 goes out (RFC 4320 section 4.1)."""
+        self.start_short(TIMER_100, self.scene.timers.late_trying)
+
+    def abandon(self) -> None:
+        """Nobody will answer: take no notice of repetitions until the sender gives up (RFC 4320 section 4.2)."""
+        self.short = NEVER
+        self.user = None
+        if self.flow.listener.reliable:
+            self.end()
+        else:
+            self.start_long(TIMER_J, self.scene.timers.long)
 
 
 def absorb(t: NonInviteServer, request: Request, out: list[Effect]) -> None:
@@ -53,7 +65,16 @@ def resend(t: NonInviteServer, request: Request, out: list[Effect]) -> None:
     out.append(Send(t.flow, t.last, t.last_kind))
 
 
+def send_late_trying(t: NonInviteServer, given: None, out: list[Effect]) -> None:
+    # > Without regard to transport, an SIP element MUST respond to a non-INVITE request with a Status-Code of 100 if
+    # > it has not otherwise responded after the amount of time it takes a client transaction's Timer E to be reset to
+    # > T2. (RFC 4320 section 4.1)
+    if t.user is not None:
+        t.user.send_trying(out)
+
+
 def send_provisional(t: NonInviteServer, answer: Answer, out: list[Effect]) -> None:
+    t.short = NEVER
     t.last = answer.octets
     t.last_kind = answer.kind
     out.append(Send(t.flow, answer.octets, answer.kind))
@@ -66,14 +87,17 @@ def send_final(t: NonInviteServer, answer: Answer, out: list[Effect]) -> None:
 
 TABLE: Table = {
     (TRYING, REQUEST): (absorb, TRYING),  # 17.2.2
+    (TRYING, TIMER_100): (send_late_trying, TRYING),  # 4320 4.1
     (TRYING, TU_1XX): (send_provisional, PROCEEDING),  # 17.2.2
     (TRYING, TU_2XX): (send_final, COMPLETED),  # 17.2.2
     (TRYING, TU_3_6XX): (send_final, COMPLETED),  # 17.2.2
+    (TRYING, TIMER_J): (nothing, TERMINATED),  # 4320 4.2: abandoned
     (TRYING, TRANSPORT_ERROR): (nothing, TERMINATED),  # 17.2.2
     (PROCEEDING, REQUEST): (resend, PROCEEDING),  # 17.2.2
     (PROCEEDING, TU_1XX): (send_provisional, PROCEEDING),  # 17.2.2
     (PROCEEDING, TU_2XX): (send_final, COMPLETED),  # 17.2.2
     (PROCEEDING, TU_3_6XX): (send_final, COMPLETED),  # 17.2.2
+    (PROCEEDING, TIMER_J): (nothing, TERMINATED),  # 4320 4.2: abandoned
     (PROCEEDING, TRANSPORT_ERROR): (nothing, TERMINATED),  # 17.2.2
     (COMPLETED, REQUEST): (resend, COMPLETED),  # 17.2.2
     (COMPLETED, TIMER_J): (nothing, TERMINATED),  # 17.2.2
@@ -83,6 +107,6 @@ TABLE: Table = {
 # > Any other final responses passed by the TU to the server transaction MUST be discarded while in the
 # > "Completed" state. (17.2.2)
 IGNORED = frozenset({(COMPLETED, TU_1XX), (COMPLETED, TU_2XX), (COMPLETED, TU_3_6XX)})
-IMPOSSIBLE = frozenset({(TRYING, TIMER_J), (PROCEEDING, TIMER_J)})
+IMPOSSIBLE = frozenset({(PROCEEDING, TIMER_100), (COMPLETED, TIMER_100)})
 
 ROWS: Final = fold(TABLE)

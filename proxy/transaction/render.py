@@ -11,7 +11,7 @@ MACHINES = (
     ("INVITE client", invite_client, "RFC 3261 section 17.1.1, RFC 6026 section 7.2"),
     ("INVITE server", invite_server, "RFC 3261 section 17.2.1, RFC 6026 sections 7.1 and 8.8"),
     ("non-INVITE client", non_invite_client, "RFC 3261 section 17.1.2"),
-    ("non-INVITE server", non_invite_server, "RFC 3261 section 17.2.2"),
+    ("non-INVITE server", non_invite_server, "RFC 3261 section 17.2.2, RFC 4320 section 4"),
 )
 
 _HEAD = """\

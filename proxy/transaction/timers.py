@@ -23,10 +23,11 @@ TRYING_DELAY: Final = 0.15
 class Timers:
     """T1, T2, T4 and Timer C as configured; the others follow from them.
 
-    D is at least 32 s (RFC 3261 section 17.1.1.2), L and M are 64*T1 (RFC 6026 section 7).
+    D is at least 32 s (RFC 3261 section 17.1.1.2), L and M are 64*T1 (RFC 6026 section 7). `late_trying` is when
+    Timer E of whom we keep waiting is first set to T2 (RFC 4320 section 4.1): 3.5 s.
     """
 
-    __slots__ = ("c", "d", "long", "t1", "t2", "t4")
+    __slots__ = ("c", "d", "late_trying", "long", "t1", "t2", "t4")
 
     def __init__(self, t1: float = 0.5, t2: float = 4.0, t4: float = 5.0, c: float = 185.0) -> None:
         self.t1 = t1
@@ -35,6 +36,10 @@ class Timers:
         self.c = c
         self.long = 64 * t1  # B, F, H, J, L, M
         self.d = max(32.0, 64 * t1)
+        interval = self.late_trying = t1
+        while 2 * interval < t2:
+            interval *= 2
+            self.late_trying += interval
 
 
 class Timed(Protocol):

@@ -307,6 +307,7 @@ def test_server_by_tcp(stream):
         >> anna.sends("MESSAGE sip:bob@example.com")
         << pbx.gets("MESSAGE")
         >> after(40)
+        << anna.gets("100 Trying", at=3.5)
         << nothing
     )
 

@@ -72,6 +72,10 @@ class TestProvisional:
         assert play.gets(183) == [("pass on", 183)]
         assert play.context.server.user is play.context
 
+    def test_none_to_a_non_invite(self):
+        """> MUST NOT send any provisional response with a Status-Code other than 100 (RFC 4320 section 4.1)"""
+        assert Play("OPTIONS").gets(183) == []
+
     def test_none_after_the_final_one(self):
         play = Play(branches=2)
         play.gets(200)
@@ -141,6 +145,13 @@ class TestFailure:
         did = play.after(lambda: play.context.on_timeout(play.branches[0], play.out))
         assert did == [("finished", 408)]
         assert play.layer.servers == {}
+        assert play.node.counts.dropped == {"no_answer": 1}
+
+    def test_408_of_the_next_hop_is_not_passed_to_a_non_invite(self):
+        """The same, but early: the sender still repeats, and no repetition may begin anew."""
+        play = Play("OPTIONS")
+        assert play.gets(408) == [("finished", 408)]
+        assert len(play.layer.servers) == 1
         assert play.node.counts.dropped == {"no_answer": 1}
 
     @pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])

@@ -1,4 +1,4 @@
-"""The non-INVITE server transaction (RFC 3261 section 17.2.2), row by row."""
+"""The non-INVITE server transaction (RFC 3261 section 17.2.2, RFC 4320 section 4), row by row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Play:
         self.t = NonInviteServer(self.stage.scene, flow or udp_flow(SIDE_C), request("BYE"))
         self.t.start(self.stage.out)
         assert self.stage.sent() == []
-        assert self.stage.scene.wheel.entries == 0
+        assert self.stage.scene.wheel.entries == 1
 
     def answers(self, status: int) -> None:
         given = {1: TU_1XX, 2: TU_2XX}.get(status // 100, TU_3_6XX)
@@ -37,6 +37,18 @@ class Play:
 
     def sent(self) -> list[bytes]:
         return [send.octets for send in self.stage.sent()]
+
+
+class Asked:
+    """A user that writes down when it is asked for a 100, and gives one."""
+
+    def __init__(self, play: Play) -> None:
+        self.play = play
+        self.times: list[float] = []
+
+    def send_trying(self, out) -> None:
+        self.times.append(self.play.stage.scene.now)
+        self.play.answers(100)
 
 
 @pytest.fixture
@@ -57,6 +69,42 @@ class TestTrying:
     def test_answer_is_sent(self, play, status, state):
         play.answers(status)
         assert (play.sent(), play.t.state) == ([b"%d" % status], state)
+
+    def test_user_is_asked_for_a_100_after_3500_ms(self, play):
+        """> an SIP element MUST respond ... with a Status-Code of 100 if it has not otherwise responded after ...
+        Timer E to be reset to T2 (RFC 4320 section 4.1)
+        """
+        play.t.user = asked = Asked(play)
+        play.stage.run(3.45)
+        assert asked.times == []
+        play.stage.run(40.0)
+        assert (asked.times, play.t.state) == ([3.5], PROCEEDING)
+
+    def test_no_100_after_an_answer_or_without_a_user(self, play):
+        play.stage.run(3.5)
+        assert (play.sent(), play.t.state) == ([], TRYING)
+        other = Play()
+        other.t.user = asked = Asked(other)
+        other.answers(200)
+        other.stage.run(4.0)
+        assert (asked.times, other.t.state) == ([], COMPLETED)
+
+    @pytest.mark.parametrize("rung", [False, True])
+    def test_abandoned_it_absorbs_until_64_t1(self, play, rung):
+        """Nobody will answer: the sender repeats in vain until its own Timer F (RFC 4320 section 4.2)."""
+        if rung:
+            play.answers(100)
+        play.t.abandon()
+        play.sent()
+        play.stage.run(31.95)
+        assert (play.sent(), play.stage.ended) == ([], [])
+        play.stage.run(32.0)
+        assert (play.sent(), play.stage.ended) == ([], [play.t])
+
+    def test_abandoned_on_a_reliable_transport_it_ends_at_once(self):
+        play = Play(tcp_flow(SIDE_C_TCP, 9))
+        play.t.abandon()
+        assert play.stage.ended == [play.t]
 
     def test_transport_error_ends_it(self, play):
         play.t.step(TRANSPORT_ERROR, None, play.stage.out)

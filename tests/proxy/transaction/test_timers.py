@@ -26,6 +26,12 @@ def test_timer_d_is_at_least_32_seconds(t1, d):
     assert timers.long == 64 * t1
 
 
+@pytest.mark.parametrize(("t1", "t2", "late"), [(0.5, 4.0, 3.5), (0.5, 3.0, 3.5), (1.0, 4.0, 3.0), (2.0, 1.0, 2.0)])
+def test_late_100_comes_when_timer_e_is_first_set_to_t2(t1, t2, late):
+    """RFC 4320 section 4.1: E runs at T1, 2*T1, 4*T1 ... until the next interval would reach T2."""
+    assert Timers(t1=t1, t2=t2).late_trying == late
+
+
 def test_trying_within_200_ms_on_the_grid():
     assert TRYING_DELAY + 1 / GRID <= 0.2 + 1e-9
 
