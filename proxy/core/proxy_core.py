@@ -19,7 +19,7 @@ from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
 from proxy.core.to_client import OwnOptions, ToClient
 from proxy.core.to_server import ToServer
-from proxy.core.tokens import BRANCH_PREFIX
+from proxy.core.tokens import BRANCH_PREFIX, own_branch
 from proxy.core.validation import check_other_vias, check_request, check_syntax
 from proxy.core.way_home import WayHome
 from proxy.counts import Counts
@@ -41,6 +41,7 @@ from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
 from proxy.transaction.key import ServerKey, server_key
+from proxy.transaction.machine import BY_CLASS
 
 
 class ProxyCore:
@@ -91,7 +92,8 @@ class ProxyCore:
                 self._health.start(out)
         elif isinstance(event, FlowOpened):
             event.flow.heard = event.now
-        self._housekeeping.arm()
+        if not self._housekeeping.armed:
+            self._housekeeping.arm()
         return out
 
     def tick(self, now: float) -> list[Effect]:
@@ -217,17 +219,19 @@ class ProxyCore:
             check_syntax(response)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
-            branch = response.via.branch
+            branch = own_branch(response.lines[1]) if response.names[1] == VIA else None
+            if branch is None:
+                branch = response.via.branch
             known = node.layer.find_client(response, branch) if branch and branch.startswith(BRANCH_PREFIX) else None
         except SipError as error:
             self._drop(error.label)
             return
         if known is None:
             self._drop("stray_response")
-        elif not self._may_answer(known.flow, flow):
+        elif known.flow is not flow and not self._may_answer(known.flow, flow):
             self._drop("foreign_response")
         else:
-            node.layer.receive(known, response, out)
+            known.step(BY_CLASS[response.status // 100], response, out)
 
     def _may_answer(self, asked: Flow, flow: Flow) -> bool:
         """Whether a response comes from whom the request went to."""
@@ -264,5 +268,3 @@ class ProxyCore:
         except SipError:
             self._drop(event.reason)
         out.append(CloseFlow(event.flow, event.reason))
-
-

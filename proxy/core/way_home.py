@@ -19,9 +19,9 @@ from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
 from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
 from proxy.transaction.invite_client import InviteClient
-from proxy.transaction.invite_server import InviteServer
+from proxy.transaction.invite_server import Answer, InviteServer
 from proxy.transaction.layer import ClientTransaction
-from proxy.transaction.machine import TIMER_C
+from proxy.transaction.machine import TIMER_C, TU_BY_CLASS
 
 
 class WayHome:
@@ -111,7 +111,8 @@ class WayHome:
         if context.method == REGISTER:
             return True
         if (status < 300) and not context.second_hop:
-            self._learn(context, response, out)
+            if status >= 200 or context.guest is not None:
+                self._learn(context, response, out)
             self._node.repairs.response_out(response, branch.flow, context.flow, out)
         return True
 
@@ -176,7 +177,7 @@ class WayHome:
         node.counts.responses[(context.flow.listener.side, status)] += 1
         if not server.flow.open:
             self._settle_flow(context, out)
-        node.layer.answer(server, status, response.octets(), out)
+        server.step(TU_BY_CLASS[status // 100], Answer(status, response.octets()), out)
 
     def _settle_flow(self, context: ResponseContext, out: list[Effect]) -> None:
         """The connection of the request is gone: another way to the same client (protocol 10)."""
@@ -241,4 +242,3 @@ def _own_contact(response: Response) -> bytes | None:
         return contacts[0].addr if contacts and is_nameable(contacts[0]) else None
     except HeaderError:
         return None
-
