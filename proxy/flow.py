@@ -102,6 +102,7 @@ class Flow:
     __slots__ = (
         "address",
         "heard",
+        "hop",
         "key",
         "listener",
         "mark",
@@ -138,6 +139,8 @@ class Flow:
         self.received = remote_host.encode()
         self.rport = b"%d" % remote_port
         self.subject = b""
+        # The Via that requests on it bring, kept by `core.hops`.
+        self.hop: object = None
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
 

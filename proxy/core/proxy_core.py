@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.core.health import Health
+from proxy.core.hops import known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag, refuse
@@ -40,7 +41,7 @@ from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
-from proxy.transaction.key import ServerKey, server_key
+from proxy.transaction.key import ServerKey, branch_key, server_key
 from proxy.transaction.machine import BY_CLASS
 
 
@@ -127,9 +128,13 @@ class ProxyCore:
             self._not_server(request, flow, out)
             return
         via_before = None
+        hop = known_hop(request, flow)
         try:
             try:
-                key = server_key(request, flow.listener.side)
+                if hop is not None:
+                    key = branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
+                else:
+                    key = server_key(request, flow.listener.side)
             except HeaderError:
                 via_before = self._mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
@@ -156,11 +161,11 @@ class ProxyCore:
             elif node.draining and request.to.tag is None:
                 raise SipError("shutting down", 503, "draining")
             elif flow.listener.side == CLIENT:
-                spiral = self._to_server.handle(request, key, flow, via_before, out)
+                spiral = self._to_server.handle(request, key, flow, hop, via_before, out)
                 if spiral is not None:
-                    self._to_client.handle(request, key, flow, spiral, out)
+                    self._to_client.handle(request, key, flow, hop, spiral, out)
             else:
-                self._to_client.handle(request, key, flow, None, out)
+                self._to_client.handle(request, key, flow, hop, None, out)
         except OwnOptions:
             self._answer_options(request, key, flow, out)
         except SipError as error:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from proxy.binding import REGISTERED, Binding
 from proxy.core.forwarding import add_hop, has_looped, loop_mark, record_routes, spend_hop, wants_record_route
 from proxy.core.guests import source_uri
+from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.response_context import Home, ResponseContext
-from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import OwnRoutes, Removed
-from proxy.core.tokens import BINDING_LENGTH, RouteMark, guest_subject, read_subject
+from proxy.core.tokens import BINDING_LENGTH, BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Record, Send
 from proxy.flow import CLIENT, SERVER, UDP, Flow
@@ -21,7 +21,7 @@ from proxy.repair.rule import REPAIR
 from proxy.sip.errors import SipError, UriError
 from proxy.sip.message import Request
 from proxy.sip.params import param_span
-from proxy.sip.registry import ACK, OPTIONS
+from proxy.sip.registry import ACK, OPTIONS, VIA
 from proxy.sip.uri import parse_uri, unescape
 from proxy.transaction.key import ServerKey
 
@@ -51,21 +51,30 @@ class ToClient:
         self._routes = routes
         self._home = home
 
-    def handle(self, request: Request, key: ServerKey, flow: Flow, spiral: Removed | None, out: list[Effect]) -> None:
-        """Deliver one valid request. Raises SipError with the answer it deserves instead.
+    def handle(
+        self,
+        request: Request,
+        key: ServerKey,
+        flow: Flow,
+        hop: Hop | None,
+        spiral: Removed | None,
+        out: list[Effect],
+    ) -> None:
+        """Deliver one valid request, `hop` being its top Via if that is the usual one of its flow.
 
+        Raises SipError with the answer it deserves instead.
         `spiral` is set for a request of a client that is for another client of ours: its own Routes are off already.
         """
         node = self._node
         mark = loop_mark(request, SERVER)
-        if has_looped(request, mark):
+        plain = hop is not None and request.names.count(VIA) == 1
+        if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
         home = flow
         sent_by_port = 0
         if spiral is None:
-            home = reply_flow(request, flow, node.flows, node.counts)
-            sent_by_port = request.via.port
-            stamp_via(request, flow)
+            home = settle_hop(request, flow, hop, node.flows, node.counts)
+            sent_by_port = request.via.port if hop is None else hop.port
         self._routes.undo_strict(request)
         removed = self._routes.strip(request)
         if request.method == OPTIONS and not removed.count and self._is_for_us(request):

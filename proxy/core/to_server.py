@@ -13,21 +13,21 @@ from proxy.core.forwarding import (
     spend_hop,
     wants_record_route,
 )
+from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import contact_key, hides_sender
 from proxy.core.node import Node
 from proxy.core.registration import add_path, is_nameable, read_registration
 from proxy.core.response_context import Home, ResponseContext
-from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
 from proxy.core.targets import Target
-from proxy.core.tokens import RouteMark, guest_subject, read_subject
+from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Note, Record, Send
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
 from proxy.repair.rule import REPAIR
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request
-from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE
+from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE, VIA
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
 
@@ -47,21 +47,28 @@ class ToServer:
         }
 
     def handle(
-        self, request: Request, key: ServerKey, flow: Flow, via_before: bytes | None, out: list[Effect]
+        self,
+        request: Request,
+        key: ServerKey,
+        flow: Flow,
+        hop: Hop | None,
+        via_before: bytes | None,
+        out: list[Effect],
     ) -> Removed | None:
-        """Forward one valid request. Raises SipError with the answer it deserves instead.
+        """Forward one valid request, `hop` being its top Via if that is the usual one of its flow.
 
+        Raises SipError with the answer it deserves instead.
         Returns what its Routes said if it is a spiral: then it belongs to another client of ours (protocol 8.5).
         """
         node = self._node
         method = request.method
         mark = loop_mark(request, CLIENT)
-        if has_looped(request, mark):
+        plain = hop is not None and request.names.count(VIA) == 1
+        if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
-        second_hop = request.via_count() > 1 or self._is_proxy(flow)
-        home = reply_flow(request, flow, node.flows, node.counts)
-        sent_by_port = request.via.port
-        stamp_via(request, flow)
+        second_hop = (not plain and request.via_count() > 1) or self._is_proxy(flow)
+        home = settle_hop(request, flow, hop, node.flows, node.counts)
+        sent_by_port = request.via.port if hop is None else hop.port
         removed = self._strip_routes(request, flow, out)
         if removed.mark is not None and ROUTE in request.names and self._is_spiral(request):
             return removed
@@ -101,7 +108,10 @@ class ToServer:
 
     def _is_proxy(self, flow: Flow) -> bool:
         networks = self._proxies[flow.listener.index]
-        return bool(networks) and any(ip_address(flow.remote_host.partition("%")[0]) in n for n in networks)
+        if not networks:
+            return False
+        address = ip_address(flow.remote_host.partition("%")[0])
+        return any(address in network for network in networks)
 
     def _sender(self, request: Request, flow: Flow) -> Binding | None:
         """The binding that the request comes from (protocol 2.5)."""

@@ -13,7 +13,7 @@ from typing import Final
 from proxy.sip import abnf
 from proxy.sip.errors import HeaderError
 from proxy.sip.params import header_param, split_list
-from proxy.sip.uri import Uri, parse_uri, shown
+from proxy.sip.uri import Uri, known_uri, shown
 
 __all__ = ["NameAddr", "parse_name_addr", "split_list"]
 
@@ -52,9 +52,7 @@ class NameAddr:
 
     __slots__ = ("_start", "_tag", "_tag_read", "_uri", "addr", "bracketed", "display", "params", "raw")
 
-    def __init__(
-        self, raw: bytes, display: bytes, addr: bytes, params: bytes, bracketed: bool, start: int
-    ) -> None:
+    def __init__(self, raw: bytes, display: bytes, addr: bytes, params: bytes, bracketed: bool, start: int) -> None:
         self.raw = raw
         self.display = display
         self.addr = addr
@@ -73,7 +71,7 @@ class NameAddr:
         """The URI, parsed once. Raises UriError when it is broken."""
         uri = self._uri
         if uri is None:
-            uri = self._uri = parse_uri(self.addr)
+            uri = self._uri = known_uri(self.addr)
         return uri
 
     @property
@@ -91,6 +89,15 @@ class NameAddr:
         A quoted value comes with its quotes.
         """
         return header_param(self.params, name)
+
+    def with_tag(self, tag: bytes) -> NameAddr:
+        """The same address with this tag; for one in brackets that has no parameters yet."""
+        params = b";tag=" + tag
+        other = NameAddr(self.raw + params, self.display, self.addr, params, True, self._start)
+        other._uri = self._uri
+        other._tag = tag
+        other._tag_read = True
+        return other
 
     def with_addr(self, addr: bytes) -> bytes:
         """Return the element with `addr` for its URI and every other octet as it was.

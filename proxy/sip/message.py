@@ -43,6 +43,8 @@ def line_value(line: bytes) -> bytes:
 # its calls; the values are never changed. Bounded in entries and in octets, as clients choose the keys.
 _MEMO_ENTRIES = 4096
 _MEMO_LINE = 512
+# > token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )  (25.1)
+_TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~"
 _addresses: dict[bytes, NameAddr] = {}
 _address_lists: dict[bytes, list[NameAddr]] = {}
 _cseqs: dict[bytes, tuple[int, bytes]] = {}
@@ -60,7 +62,15 @@ def address_of(line: bytes) -> NameAddr:
     """The one address in a header line (From, To); raises HeaderError."""
     view = _addresses.get(line)
     if view is None:
-        view = parse_name_addr(line_value(line))
+        # One tag per call, but the same address in all calls of a client.
+        head, found, tag = line.partition(b">;tag=")
+        plain = _addresses.get(head + b">") if found and not tag.translate(None, _TOKEN) else None
+        if plain is not None and plain.bracketed and not plain.params:
+            view = plain.with_tag(tag)
+        else:
+            view = parse_name_addr(line_value(line))
+            if found and view.params == b";tag=" + tag:
+                _remember(_addresses, head + b">", parse_name_addr(line_value(head + b">")))
         _remember(_addresses, line, view)
     return view
 
@@ -225,8 +235,9 @@ class Message:
         view = self._contacts
         if view is None:
             view = []
-            for value in self.values(CONTACT):
-                view.extend(parse_name_addr(element) for element in split_list(value))
+            for line, name in zip(self.lines, self.names, strict=True):
+                if name == CONTACT:
+                    view += addresses_of(line)
             self._contacts = view
         return view
 

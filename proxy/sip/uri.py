@@ -23,9 +23,7 @@ _AT: Final = ord("@")
 # parameters. What begins with userinfo has a user: when the rest is broken then, it is not read in another way.
 _NO = abnf.NOT_IN_URI
 _USERINFO = rb"([^" + _NO + rb"@:]*)(?::([^" + _NO + rb"@;?]*)|)@"
-_BEHIND_USER = (
-    rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb")|)(;[^" + _NO + rb"?]*|)(?:\?([^" + _NO + rb"]*)|)"
-)
+_BEHIND_USER = rb"(" + abnf.HOST + rb")(?::(" + abnf.PORT + rb")|)(;[^" + _NO + rb"?]*|)(?:\?([^" + _NO + rb"]*)|)"
 _WITH_USER: Final = re.compile(rb"((?i:sips?)):" + _USERINFO + _BEHIND_USER).fullmatch
 _WITHOUT_USER: Final = re.compile(rb"((?i:sips?)):" + _BEHIND_USER).fullmatch
 _BEGINS_WITH_USER: Final = re.compile(rb"(?i:sips?):" + _USERINFO).match
@@ -48,6 +46,12 @@ _VISUAL_SEPARATORS: Final = b"-.()"
 
 # RFC 3261 section 19.1.4: these make URIs differ when only one of the two has them.
 _NEVER_IGNORED: Final = (b"transport", b"user", b"ttl", b"method", b"maddr")
+
+
+# What URIs were parsed to; bounded in entries and in octets, as clients choose the keys.
+_MEMO_ENTRIES: Final = 4096
+_MEMO_LENGTH: Final = 512
+_known: dict[bytes, Uri] = {}
 
 
 class Uri:
@@ -145,6 +149,18 @@ def parse_uri(raw: bytes) -> Uri:
         scheme = scheme.lower()
     port = 0 if port_text is None else _port(port_text, raw)
     return Uri(raw, scheme, user, password, host, port, params, headers or b"")
+
+
+def known_uri(raw: bytes) -> Uri:
+    """`parse_uri`, once for all places that say the same. Raises UriError."""
+    uri = _known.get(raw)
+    if uri is None:
+        uri = parse_uri(raw)
+        if len(_known) >= _MEMO_ENTRIES:
+            _known.clear()
+        if len(raw) <= _MEMO_LENGTH:
+            _known[raw] = uri
+    return uri
 
 
 def parse_host_port(text: bytes) -> tuple[bytes, int]:

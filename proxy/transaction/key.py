@@ -23,15 +23,21 @@ def server_key(request: Request, side: int) -> ServerKey:
     """
     via = request.via
     branch = via.branch
+    if branch is not None and len(branch) > 7 and branch.startswith(COOKIE):
+        return branch_key(request, branch, via.sent_by, side)
     method = request.method
     if method == ACK:
         method = INVITE
-    if branch is not None and len(branch) > 7 and branch.startswith(COOKIE):
-        return (branch, via.sent_by, method, request.call_id, request.cseq[0], side)
     # RFC 2543: top Via, Request-URI and From tag stand in for the branch. The To tag is compared for ACK by the layer.
     via_value = request.value(VIA) or b""
     mark = b"%b\n%b\n%b" % (via_value, request.uri, request.from_.tag or b"")
     return (mark, b"", method, request.call_id, request.cseq[0], side)
+
+
+def branch_key(request: Request, branch: bytes, sent_by: bytes, side: int) -> ServerKey:
+    """The same where the branch (unique, with its cookie) and sent-by of the top Via are known."""
+    method = request.method
+    return (branch, sent_by, INVITE if method == ACK else method, request.call_id, request.cseq[0], side)
 
 
 def invite_key(key: ServerKey) -> ServerKey:

@@ -59,7 +59,7 @@ class TransactionLayer:
         if request.method != ACK:
             return found
         if found is None:
-            return self._astray(request, flow)
+            return self._astray(request, key, flow)
         # > Any ACK received while in the "Accepted" state ... MUST be passed up to the TU (6026 7.1): to a 2xx, with
         # the branch of the INVITE where a client does not make a new one.
         if found.state == ACCEPTED:
@@ -76,19 +76,20 @@ class TransactionLayer:
             # A server may have several addresses; they were checked.
             same = flow.listener.side == SERVER or found.flow.remote_host == flow.remote_host
             return found if same else None
-        return self._astray(request, flow)
+        return self._astray(request, key, flow)
 
-    def _astray(self, request: Request, flow: Flow) -> InviteServer | None:
+    def _astray(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
         """The INVITE of an ACK or CANCEL with a wrong branch; None if there is none, or more than one candidate."""
         if flow.listener.side != CLIENT:
             return None
-        candidates = self._invites.get((request.call_id, request.cseq[0]))
+        candidates = self._invites.get((key[3], key[4]))
+        if candidates and request.method == ACK:
+            # Those that were answered 300 to 699; usually none: the ACK is one to a 2xx.
+            candidates = [t for t in candidates if t.to_tag is not None and t.to_tag == request.to.tag]
         if not candidates:
             return None
         tag = request.from_.tag
         found = [t for t in candidates if t.flow_key == flow.key and t.from_tag == tag and t.uri == request.uri]
-        if request.method == ACK:
-            found = [t for t in found if t.to_tag is not None and t.to_tag == request.to.tag]
         if len(found) != 1:
             return None
         self.scene.counts.restored_by["wrong_branch"] += 1
