@@ -235,6 +235,10 @@ class ProxyCore:
             self._drop("stray_response")
         elif known.flow is not flow and not self._may_answer(known.flow, flow):
             self._drop("foreign_response")
+        elif known.user.__class__ is ResponseContext and response.via_count() < 2:
+            # > If no Via header field values remain in the response, the response was meant for this element and MUST
+            # > NOT be forwarded. (16.7 step 3)
+            self._drop("no_via_left")
         else:
             known.step(BY_CLASS[response.status // 100], response, out)
 
