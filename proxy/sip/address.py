@@ -13,9 +13,9 @@ from typing import Final
 from proxy.sip import abnf
 from proxy.sip.errors import HeaderError
 from proxy.sip.params import header_param, split_list
-from proxy.sip.uri import Uri, known_uri, shown
+from proxy.sip.uri import Uri, parse_uri, shown
 
-__all__ = ["NameAddr", "parse_name_addr", "split_list"]
+__all__ = ["NameAddr", "known_uri", "parse_name_addr", "split_list"]
 
 _OPENING: Final = ord("<")
 _CLOSING: Final = ord(">")
@@ -39,6 +39,12 @@ _ADDR_SPEC: Final = re.compile(
 ).fullmatch
 # A quote that is not closed is taken to the end, so that no octet is looked at twice.
 _QUOTED_OR_OPEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("|\\?\Z)', re.DOTALL).sub
+
+
+# What URIs were parsed to; bounded in entries and in octets, as clients choose the keys.
+_MEMO_ENTRIES: Final = 4096
+_MEMO_LENGTH: Final = 512
+_known: dict[bytes, Uri] = {}
 
 
 class NameAddr:
@@ -109,6 +115,18 @@ class NameAddr:
         if self.bracketed:
             return raw[:start] + addr + raw[end:]
         return raw[:start] + b"<" + addr + b">" + raw[end:]
+
+
+def known_uri(raw: bytes) -> Uri:
+    """`parse_uri`, once for all places that say the same. Raises UriError."""
+    uri = _known.get(raw)
+    if uri is None:
+        uri = parse_uri(raw)
+        if len(_known) >= _MEMO_ENTRIES:
+            _known.clear()
+        if len(raw) <= _MEMO_LENGTH:
+            _known[raw] = uri
+    return uri
 
 
 def parse_name_addr(raw: bytes) -> NameAddr:

@@ -48,12 +48,6 @@ _VISUAL_SEPARATORS: Final = b"-.()"
 _NEVER_IGNORED: Final = (b"transport", b"user", b"ttl", b"method", b"maddr")
 
 
-# What URIs were parsed to; bounded in entries and in octets, as clients choose the keys.
-_MEMO_ENTRIES: Final = 4096
-_MEMO_LENGTH: Final = 512
-_known: dict[bytes, Uri] = {}
-
-
 class Uri:
     """A URI taken apart; every part is as written, but for `scheme`, which is in lower case.
 
@@ -149,18 +143,6 @@ def parse_uri(raw: bytes) -> Uri:
         scheme = scheme.lower()
     port = 0 if port_text is None else _port(port_text, raw)
     return Uri(raw, scheme, user, password, host, port, params, headers or b"")
-
-
-def known_uri(raw: bytes) -> Uri:
-    """`parse_uri`, once for all places that say the same. Raises UriError."""
-    uri = _known.get(raw)
-    if uri is None:
-        uri = parse_uri(raw)
-        if len(_known) >= _MEMO_ENTRIES:
-            _known.clear()
-        if len(raw) <= _MEMO_LENGTH:
-            _known[raw] = uri
-    return uri
 
 
 def parse_host_port(text: bytes) -> tuple[bytes, int]:

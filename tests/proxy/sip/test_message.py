@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.sip import message as message_module
+from proxy.sip import lines as message_module
 from proxy.sip.errors import HeaderError, UriError
 from proxy.sip.message import Message, Request, Response, address_of, addresses_of, line_value
 from proxy.sip.parser import parse_message
