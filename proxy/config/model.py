@@ -142,7 +142,7 @@ class Limits(Section):
     transactions: Count = Field(200000, description="transactions at once, with those that wait for retransmissions")
     flows: Count = Field(100000, description="connections and UDP sources at once")
     idle_stream: Positive = Field(
-        3600.0, description="a connection without any traffic for so long is closed, unless a client is registered on it"
+        3600.0, description="a connection silent for so long is closed, unless a client is registered on it"
     )
     write_buffer: Annotated[Size, Field(ge=65536)] = Field(
         262144, description="bytes that may wait for a slow reader before its connection is closed"
