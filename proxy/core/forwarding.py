@@ -66,7 +66,7 @@ def loop_mark(request: Request, side: int) -> bytes:
     )
     for name in _LOOP_HEADERS:
         if name in names:
-            decides += tuple(request.values(name))
+            decides += tuple([line for line, other in zip(lines, names, strict=True) if other == name])
     return b"%016x" % (hash(decides) & 0xFFFFFFFFFFFFFFFF)
 
 

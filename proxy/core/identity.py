@@ -69,6 +69,15 @@ def contact_key(uri: Uri) -> tuple[bytes, bytes]:
     return (uri.user or b"", uri.host.lower())
 
 
+def first_contact(message: Message) -> tuple[bytes, bytes] | None:
+    """`contact_key` of the first Contact; None for `*`, and where one cannot be read (the rules see to it)."""
+    try:
+        contacts = message.contacts
+        return contact_key(contacts[0].uri) if contacts and contacts[0].addr != b"*" else None
+    except HeaderError:
+        return None
+
+
 def user_of(aor: bytes) -> bytes:
     """The user part of an AoR, escaped as it is written in a URI; `anonymous` without one (protocol 2.3)."""
     return escape_user(aor.rpartition(b"@")[0]) or b"anonymous"

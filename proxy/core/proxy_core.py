@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.core.health import Health
-from proxy.core.hops import known_hop
+from proxy.core.hops import Hop, known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag, refuse
@@ -131,10 +131,7 @@ class ProxyCore:
         hop = known_hop(request, flow)
         try:
             try:
-                if hop is not None:
-                    key = branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
-                else:
-                    key = server_key(request, flow.listener.side)
+                key = self._key(request, flow, hop)
             except HeaderError:
                 via_before = self._mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
@@ -173,6 +170,11 @@ class ProxyCore:
                 self._drop("options_gone")
             else:
                 refuse(request, flow, error, node, out, via_before)
+
+    def _key(self, request: Request, flow: Flow, hop: Hop | None) -> ServerKey:
+        if hop is None:
+            return server_key(request, flow.listener.side)
+        return branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
 
     def _is_silent(self, request: Request, error: SipError) -> bool:
         """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""

@@ -8,6 +8,7 @@ from proxy.core.flows import Flows
 from proxy.core.settings import CoreSettings, Network
 from proxy.effects import Effect, OpenFlow
 from proxy.flow import SERVER, TRANSPORTS, UDP, Flow, Listener, host_octets
+from proxy.sip.uri import Uri
 
 Address = tuple[int, str, int]  # transport, host, port
 MOST = 36  # an index is one character of [0-9a-z]
@@ -45,6 +46,17 @@ class Target:
         self.rtt = float("nan")
         self.path_proven = False
         self.path_refused = False
+
+
+def plain_host(uri: Uri) -> str:
+    """The host without the brackets of IPv6, as transports know it."""
+    return uri.host.strip(b"[]").lower().decode("ascii", "replace")
+
+
+def transport_of(uri: Uri) -> int:
+    """The transport that the URI names; UDP without one, or for one that is unknown."""
+    name = (uri.param(b"transport") or b"udp").lower().decode("ascii", "replace")
+    return TRANSPORTS.index(name) if name in TRANSPORTS else UDP
 
 
 class Targets:

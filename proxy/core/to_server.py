@@ -14,12 +14,12 @@ from proxy.core.forwarding import (
     wants_record_route,
 )
 from proxy.core.hops import Hop, settle_hop
-from proxy.core.identity import contact_key, hides_sender
+from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
 from proxy.core.registration import add_path, is_nameable, read_registration
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
-from proxy.core.targets import Target
+from proxy.core.targets import Target, plain_host, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Note, Record, Send
@@ -47,13 +47,7 @@ class ToServer:
         }
 
     def handle(
-        self,
-        request: Request,
-        key: ServerKey,
-        flow: Flow,
-        hop: Hop | None,
-        via_before: bytes | None,
-        out: list[Effect],
+        self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, via_before: bytes | None, out: list[Effect]
     ) -> Removed | None:
         """Forward one valid request, `hop` being its top Via if that is the usual one of its flow.
 
@@ -63,14 +57,10 @@ class ToServer:
         node = self._node
         method = request.method
         mark = loop_mark(request, CLIENT)
-        plain = hop is not None and request.names.count(VIA) == 1
-        if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
-            raise SipError("the request has been here before", 482, "loop")
-        second_hop = (not plain and request.via_count() > 1) or self._is_proxy(flow)
+        second_hop = self._check_hops(request, hop, mark, flow)
         home = settle_hop(request, flow, hop, node.flows, node.counts)
-        sent_by_port = request.via.port if hop is None else hop.port
         removed = self._strip_routes(request, flow, out)
-        if removed.mark is not None and ROUTE in request.names and self._is_spiral(request):
+        if removed.mark is not None and self._is_spiral(request):
             return removed
         # The received request: what our own answers are made of.
         received = request
@@ -80,15 +70,15 @@ class ToServer:
         leaving = self._flow_for(request, target, flow, out)
         spend_hop(request)
         registration = None
+        renamed = None
         if method == REGISTER and not second_hop:
             registration = read_registration(request, flow, node)
             renamed = registration.renamed()
             add_path(request, registration, target, node)
-            node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
-        else:
-            node.repairs.request_in(request, flow, binding, second_hop, None, out, leaving)
+        node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
         branch = node.mint.branch(mark)
-        add_hop(request, leaving.listener, branch, self._own_routes(request, flow, leaving, binding, target))
+        routes = self._own_routes(request, flow, leaving, binding, target) if wants_record_route(request) else ()
+        add_hop(request, leaving.listener, branch, routes)
         if method == ACK:
             out.append(Send(leaving, request.octets(), ACK))
             return None
@@ -97,21 +87,27 @@ class ToServer:
         context.binding = binding
         context.registration = registration
         context.second_hop = second_hop
-        context.sent_by_port = sent_by_port
+        context.sent_by_port = received.via.port if hop is None else hop.port
         context.target = target
         context.via_before = via_before
         self._note_client(context, received, removed)
-        context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
+        context.branches.append(node.layer.open_client(request, branch, leaving, context, out))
         return None
 
     # -- who
 
+    def _check_hops(self, request: Request, hop: Hop | None, mark: bytes, flow: Flow) -> bool:
+        """Whether the request passed another proxy before. Raises SipError if it passed here with the same `mark`."""
+        plain = hop is not None and request.names.count(VIA) == 1
+        if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
+            raise SipError("the request has been here before", 482, "loop")
+        if not plain and request.via_count() > 1:
+            return True
+        return bool(self._proxies[flow.listener.index]) and self._is_proxy(flow)
+
     def _is_proxy(self, flow: Flow) -> bool:
-        networks = self._proxies[flow.listener.index]
-        if not networks:
-            return False
         address = ip_address(flow.remote_host.partition("%")[0])
-        return any(address in network for network in networks)
+        return any(address in network for network in self._proxies[flow.listener.index])
 
     def _sender(self, request: Request, flow: Flow) -> Binding | None:
         """The binding that the request comes from (protocol 2.5)."""
@@ -119,19 +115,12 @@ class ToServer:
         if not len(node.bindings):
             return None
         aor = node.identity.aor(request.to if request.method == REGISTER else request.from_)
-        contact = None
-        if CONTACT in request.names:
-            try:
-                contacts = request.contacts
-                if contacts and contacts[0].addr != b"*":
-                    contact = contact_key(contacts[0].uri)
-            except HeaderError:
-                contact = None  # the rules see to it
+        contact = first_contact(request) if CONTACT in request.names else None
         binding = node.bindings.sender(flow, aor, contact, False)
         if binding is None and (hides_sender(request) or not node.identity.is_ours(aor)):
             binding = node.bindings.sender(flow, aor, contact, True)
         if binding is not None:
-            binding.last_used = node.now
+            binding.last_used = node.layer.scene.now
         return binding
 
     def _note_client(self, context: ResponseContext, received: Request, removed: Removed) -> None:
@@ -159,7 +148,9 @@ class ToServer:
         routes = self._routes
         if ROUTE not in request.names:
             return NOTHING_REMOVED
-        routes.undo_strict(request)
+        user = request_uri(request).user
+        if user is not None and user[:1] == b"r":
+            routes.undo_strict(request)
         removed = routes.strip(request)
         if removed.mark is not None and not self._is_senders(removed.mark, flow):
             removed.mark = None
@@ -223,7 +214,7 @@ class ToServer:
 
         Any other client is reached by way of the server only, which asks for credentials (protocol 1.2).
         """
-        top = top_route(request)
+        top = top_route(request) if ROUTE in request.names else None
         if top is None or request.to.tag is None:
             return False
         try:
@@ -248,7 +239,7 @@ class ToServer:
         node = self._node
         leaving = None
         if request.to.tag is not None and request.method != REGISTER:
-            top = top_route(request)
+            top = top_route(request) if ROUTE in request.names else None
             uri = top.uri if top is not None else request_uri(request)
             if uri.host != target.host or uri.port != target.port:
                 leaving = self._followed(uri, top is None, target, request, out)
@@ -270,13 +261,9 @@ class ToServer:
             request.set_uri(b"sip:%b%b" % (user, target.host_port))
         elif host and (host, port) != target.address[1:]:  # a tel: URI names no host
             if node.targets.may_follow(host, port):
-                return node.targets.connect((self._transport_of(uri), host, port), out)
+                return node.targets.connect((transport_of(uri), host, port), out)
             self._note_misdirected(host, port, request, out)
         return None
-
-    def _transport_of(self, uri: Uri) -> int:
-        name = (uri.param(b"transport") or b"udp").lower().decode("ascii", "replace")
-        return TRANSPORTS.index(name) if name in TRANSPORTS else UDP
 
     def _note_misdirected(self, host: str, port: int, request: Request, out: list[Effect]) -> None:
         """Count a destination that was not followed, and name the setting that would allow it (protocol 7.3)."""
@@ -294,16 +281,9 @@ class ToServer:
     def _own_routes(
         self, request: Request, flow: Flow, leaving: Flow, binding: Binding | None, target: Target
     ) -> tuple[bytes, ...]:
-        if not wants_record_route(request):
-            return ()
         subject = guest_subject(flow) if binding is None else binding.token
         call_id = request.call_id
         user = self._node.mint.record_route(subject, target.index, flow.mark, call_id)
         routes = record_routes(leaving, flow.listener, user, request.uri[:5].lower() == b"sips:")
         self._routes.remember(routes, call_id, RouteMark(subject, target.index, flow.mark))
         return routes
-
-
-def plain_host(uri: Uri) -> str:
-    """The host without the brackets of IPv6, as transports know it."""
-    return uri.host.strip(b"[]").lower().decode("ascii", "replace")

@@ -174,13 +174,17 @@ class Message:
 
     @property
     def contacts(self) -> list[NameAddr]:
-        """All Contact values of all Contact lines; empty without one. `*` is a value whose addr is `*`."""
+        """All Contact values of all Contact lines (shared; empty without one). `*` is a value whose addr is `*`."""
         view = self._contacts
         if view is None:
-            view = []
-            for line, name in zip(self.lines, self.names, strict=True):
-                if name == CONTACT:
-                    view += addresses_of(line)
+            names, lines = self.names, self.lines
+            if names.count(CONTACT) == 1:
+                view = addresses_of(lines[names.index(CONTACT)])
+            else:
+                view = []
+                for line, name in zip(lines, names, strict=True):
+                    if name == CONTACT:
+                        view += addresses_of(line)
             self._contacts = view
         return view
 
