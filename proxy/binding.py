@@ -19,7 +19,8 @@ class Binding:
     `contact` is the addr-spec of its last accepted REGISTER, octet for octet; `shown` is the URI that stands for it
     towards the server (empty when its own Contact was left). `expires_at` and `last_used` are seconds on the
     driver's clock. `dialog_flow` is where requests within a dialog go, once one came from another port of the same
-    address (protocol 3.3); `outbound` whether the registrar said that it keeps flows (RFC 5626). `serial` tells apart bindings of equal identity at two sites (protocol 2.7).
+    address (protocol 3.3); `outbound` whether the registrar said that it keeps flows (RFC 5626). `serial` tells apart
+    bindings of equal identity at two sites (protocol 2.7).
     """
 
     __slots__ = (
