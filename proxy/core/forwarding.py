@@ -13,7 +13,6 @@ from proxy.flow import Flow, Listener
 from proxy.sip.message import Request
 from proxy.sip.registry import (
     CALL_ID,
-    CSEQ,
     FROM,
     INVITE,
     MAX_FORWARDS,
@@ -62,7 +61,7 @@ def loop_mark(request: Request, side: int) -> bytes:
         lines[place(FROM)],
         lines[place(TO)],
         lines[place(CALL_ID)],
-        lines[place(CSEQ)],
+        request.cseq[0],  # > The request method MUST NOT be included in the calculation of the branch (16.6 step 8)
     )
     for name in _LOOP_HEADERS:
         if name in names:
