@@ -15,6 +15,7 @@ from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Record, Send, StoreBindings
 from proxy.events import BindingsStored, Event
+from proxy.flow import Flow
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog
 from proxy.store.contract import Store
@@ -44,6 +45,8 @@ class Driver:
         self._operator_log = operator_log
         self._inspector = inspector
         self._transports: Sequence[Transport] = ()
+        self._senders: list[Callable[[Flow, bytes], None]] = []
+        self._next_deadline = core.next_deadline
         self._events: deque[Event] = deque()
         self._busy = False
         self._call: Any = None
@@ -53,6 +56,7 @@ class Driver:
     def attach(self, transports: Sequence[Transport]) -> None:
         """The transports, in the order of the listeners' indexes."""
         self._transports = transports
+        self._senders = [transport.send for transport in transports]
 
     def deliver(self, event: Event) -> None:
         """Take an event of a transport. One that comes while another is being worked on waits its turn."""
@@ -68,7 +72,9 @@ class Driver:
                 self._work(self._events.popleft())
         finally:
             self._busy = False
-        self._arm()
+        deadline = self._next_deadline()
+        if deadline is not None and (deadline < self._due or self._call is None):
+            self._arm(deadline)
 
     def stop(self) -> None:
         """Run no more timers and take no more events: sockets that close now must not make the core open new ones."""
@@ -83,16 +89,19 @@ class Driver:
         except Exception:  # the border: whatever a message did, the next one must find the proxy alive
             self._report("internal error while handling an event; it was dropped, please report this")
             return
-        self._execute(effects)
+        if effects:
+            self._execute(effects)
 
     def _execute(self, effects: list[Effect]) -> None:
         for effect in effects:
-            kind = effect.__class__
             try:
-                if kind is Send:
-                    self._send(effect)  # type: ignore[arg-type]  # the class was compared
-                elif kind is Record:
-                    self._record(effect)  # type: ignore[arg-type]  # the class was compared
+                if isinstance(effect, Send):
+                    flow = effect.flow
+                    index = flow.listener.index
+                    self._counts.sent[index][effect.kind] += 1
+                    self._senders[index](flow, effect.octets)
+                elif isinstance(effect, Record):
+                    self._record(effect)
                 elif isinstance(effect, Note):
                     self._operator_log.write_note(effect)
                 elif isinstance(effect, OpenFlow):
@@ -102,18 +111,12 @@ class Driver:
                 elif isinstance(effect, StoreBindings):
                     self._save(effect)
             except Exception:  # the border again: the other effects of the event belong to other peers
-                self._report(f"internal error while carrying out {kind.__name__}, please report this")
+                self._report(f"internal error while carrying out {effect.__class__.__name__}, please report this")
 
     def _report(self, text: str) -> None:
         """Count and log the exception that is being handled."""
         self._counts.dropped["internal_error"] += 1
         self.log.failure(text)
-
-    def _send(self, effect: Send) -> None:
-        flow = effect.flow
-        index = flow.listener.index
-        self._counts.sent[index][effect.kind] += 1
-        self._transports[index].send(flow, effect.octets)
 
     def _record(self, effect: Record) -> None:
         self._inspector.add(effect)
@@ -131,10 +134,9 @@ class Driver:
 
     # -- timers
 
-    def _arm(self) -> None:
-        """See to it that one call of the reactor stands for the next deadline, if there is one."""
-        deadline = self._core.next_deadline()
-        if deadline is None or self._stopped or (self._call is not None and deadline >= self._due):
+    def _arm(self, deadline: float) -> None:
+        """See to it that one call of the reactor stands for the next deadline."""
+        if self._stopped:
             return
         self._due = deadline
         delay = max(0.0, deadline - self._clock())
@@ -155,4 +157,6 @@ class Driver:
             self._busy = False
         while self._events:
             self.deliver(self._events.popleft())
-        self._arm()
+        deadline = self._next_deadline()
+        if deadline is not None and (deadline < self._due or self._call is None):
+            self._arm(deadline)

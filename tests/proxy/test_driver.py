@@ -387,7 +387,7 @@ def test_a_timer_that_fails_costs_no_other_one(bench, failures):
     for item in (Item(ran, "1"), Item(ran, "2", fails=True), Item(ran, "3"), Item(ran, "4")):
         wheel.push(item, 1.0)
     wheel.push(Item(ran, "later"), 2.0)
-    bench.core.next_deadline = wheel.next_deadline
+    bench.driver._next_deadline = wheel.next_deadline
     bench.core.tick = lambda now: wheel.tick(now, []) or []
     bench.message(b"m")
     for _ in range(30):
