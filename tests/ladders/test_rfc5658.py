@@ -40,7 +40,7 @@ def test_each_side_gets_its_own_address_and_transport(client, target, outside, i
 
 
 def test_two_address_families():
-    """3.3: IPv6 outside, IPv4 inside."""
+    """3.1: IPv6 outside, IPv4 inside."""
     world = World(clients=("udp://[2001:db8::10]:5060",))
     caller, server = world.client("caller", "[2001:db8::77]:31000"), world.server("server")
     assert (
