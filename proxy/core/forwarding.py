@@ -12,23 +12,15 @@ from proxy.core.tokens import BRANCH_PREFIX, LOOP_MARK_LENGTH
 from proxy.flow import Flow, Listener
 from proxy.sip.message import Request
 from proxy.sip.registry import (
-    CALL_ID,
-    FROM,
     INVITE,
-    MAX_FORWARDS,
     NOTIFY,
-    PROXY_AUTHORIZATION,
-    PROXY_REQUIRE,
     RECORD_ROUTE,
     REFER,
-    ROUTE,
     SUBSCRIBE,
-    TO,
     VIA,
 )
 
 _DIALOG_FORMING = (INVITE, SUBSCRIBE, REFER)
-_LOOP_HEADERS = (ROUTE, PROXY_REQUIRE, PROXY_AUTHORIZATION)
 # The marks of all our branches in a Via line: some servers write all values into one.
 _LOOP_MARKS = re.compile(BRANCH_PREFIX + rb"[a-z0-9]{16}([0-9a-f]{%d})" % LOOP_MARK_LENGTH).findall
 # The line as nearly everybody writes it, and with one hop less.
@@ -37,9 +29,8 @@ _LESS = {b"Max-Forwards: %d" % hops: b"Max-Forwards: %d" % (hops - 1) for hops i
 
 def spend_hop(request: Request) -> None:
     """Take one from Max-Forwards (16.6 step 3); validation has seen that it is a number above 0."""
-    names = request.names
-    if MAX_FORWARDS in names:
-        index = names.index(MAX_FORWARDS)
+    index = request.places().max_forwards
+    if index > 0:
         line = request.lines[index]
         less = _LESS.get(line)
         if less is None:
@@ -53,19 +44,17 @@ def loop_mark(request: Request, side: int) -> bytes:
 
     Python's own hash of octets is keyed with a secret of the process, which is all that has to know the mark again.
     """
-    names, lines = request.names, request.lines
-    place = names.index
+    lines, places = request.lines, request.places()
     decides: tuple[object, ...] = (
         side,
         request.uri,
-        lines[place(FROM)],
-        lines[place(TO)],
-        lines[place(CALL_ID)],
+        lines[places.from_],
+        lines[places.to],
+        lines[places.call_id],
         request.cseq[0],  # > The request method MUST NOT be included in the calculation of the branch (16.6 step 8)
     )
-    for name in _LOOP_HEADERS:
-        if name in names:
-            decides += tuple([line for line, other in zip(lines, names, strict=True) if other == name])
+    if places.deciding:
+        decides += tuple([lines[index] for index in places.deciding])
     return b"%016x" % (hash(decides) & 0xFFFFFFFFFFFFFFFF)
 
 
@@ -94,6 +83,7 @@ def add_hop(request: Request, listener: Listener, branch: bytes, routes: tuple[b
     request.lines[1:1] = (listener.via + branch, *routes)
     request.names[1:1] = (VIA, *(RECORD_ROUTE,) * len(routes))
     request._via = None
+    request.moved()
 
 
 def record_routes(leaving: Flow, other: Listener, user: bytes, secure: bool) -> tuple[bytes, bytes]:

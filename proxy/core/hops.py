@@ -55,7 +55,7 @@ class Hop:
 def known_hop(request: Request, flow: Flow) -> Hop | None:
     """The hop of this flow if the request brings it again."""
     hop = flow.hop
-    if not isinstance(hop, Hop) or request.names[1:2] != [VIA]:
+    if not isinstance(hop, Hop) or request.places().via != 1:
         return None
     line = request.lines[1]
     if not line.startswith(hop.head) or not line.endswith(hop.tail):

@@ -85,8 +85,7 @@ def user_of(aor: bytes) -> bytes:
 
 def hides_sender(message: Message) -> bool:
     """Whether the sender wants no identity shown: Privacy other than none, or an anonymous From (RFC 3323)."""
-    privacy = message.value(PRIVACY)
-    if privacy is not None and privacy.lower() != b"none":
+    if message.places().privacy > 0 and (message.value(PRIVACY) or b"").lower() != b"none":
         return True
     user = message.from_.uri.user
     return user is None or user.lower() == b"anonymous"

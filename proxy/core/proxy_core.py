@@ -226,7 +226,7 @@ class ProxyCore:
             check_syntax(response)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
-            branch = own_branch(response.lines[1]) if response.names[1] == VIA else None
+            branch = own_branch(response.lines[1]) if response.places().via == 1 else None
             if branch is None:
                 branch = response.via.branch
             known = node.layer.find_client(response, branch) if branch and branch.startswith(BRANCH_PREFIX) else None

@@ -12,7 +12,6 @@ from proxy.repair.pipeline import Pipeline
 from proxy.repair.reach import reach_of
 from proxy.repair.rule import ABSENT, LEFT, REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT, Context
 from proxy.sip.message import Message, Request, Response
-from proxy.sip.registry import CONTACT
 from proxy.sip.uri import escape_user
 
 
@@ -132,7 +131,7 @@ class Repairs:
         self, stage: int, method: bytes, message: Message, flow: Flow, client: Flow, out: list[Effect]
     ) -> None:
         # A Contact of the server, or of another client, is never a finding (protocol 5.5).
-        reach = LEFT if CONTACT in message.names else ABSENT
+        reach = LEFT if message.places().contact > 0 else ABSENT
         rows = self._pipeline.rows(stage, method, message)
         if rows[reach]:
             listener = client.listener

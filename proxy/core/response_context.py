@@ -13,7 +13,7 @@ from proxy.core.replies import clean_phrase, make_trying
 from proxy.effects import Effect
 from proxy.flow import CLIENT, Flow
 from proxy.sip.message import Request, Response
-from proxy.sip.registry import INVITE, VIA
+from proxy.sip.registry import INVITE
 from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.layer import ClientTransaction, ServerTransaction, TransactionLayer
 from proxy.transaction.non_invite_server import NonInviteServer
@@ -240,7 +240,7 @@ def _better(response: Response, best: Response) -> bool:
 
 def pop_via(response: Response) -> None:
     """Take our own Via off the top (16.7 step 3)."""
-    index = response.names.index(VIA)
+    index = response.places().via
     line = response.lines[index]
     rest = line.partition(b",")[2].strip() if b"," in line else b""
     if rest:
@@ -248,4 +248,5 @@ def pop_via(response: Response) -> None:
     else:
         del response.lines[index]
         del response.names[index]
+        response.moved()
     response._via = None

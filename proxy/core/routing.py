@@ -110,7 +110,7 @@ class OwnRoutes:
     def _take_written(self, request: Request) -> Removed | None:
         """Take off a pair that we remember; None, and nothing done, if there is none."""
         names, lines = request.names, request.lines
-        index = names.index(ROUTE)
+        index = request.places().route
         first, comma, second = lines[index].partition(b":")[2].strip().partition(b",")
         written = self._written.get(first) or self._written_before.get(first)
         if written is None or written.call_id != request.call_id:
@@ -126,6 +126,7 @@ class OwnRoutes:
             return None
         del lines[index:end]
         del names[index:end]
+        request.moved()
         removed = Removed()
         removed.count = 2
         removed.mark = written.mark
@@ -133,7 +134,7 @@ class OwnRoutes:
 
     def strip(self, request: Request) -> Removed:
         """Take our own Routes off the top: at most one pair per pass (protocol 8.5)."""
-        if ROUTE not in request.names:
+        if request.places().route < 0:
             return NOTHING_REMOVED
         taken = self._take_written(request)
         if taken is not None:

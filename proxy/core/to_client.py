@@ -21,7 +21,7 @@ from proxy.repair.rule import REPAIR
 from proxy.sip.errors import SipError, UriError
 from proxy.sip.message import Request
 from proxy.sip.params import param_span
-from proxy.sip.registry import ACK, OPTIONS, VIA
+from proxy.sip.registry import ACK, OPTIONS
 from proxy.sip.uri import parse_uri, unescape
 from proxy.transaction.key import ServerKey
 
@@ -67,7 +67,7 @@ class ToClient:
         """
         node = self._node
         mark = loop_mark(request, SERVER)
-        plain = hop is not None and request.names.count(VIA) == 1
+        plain = hop is not None and request.places().vias == 1
         if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
         home = flow

@@ -27,7 +27,7 @@ from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
 from proxy.repair.rule import REPAIR
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request
-from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE, VIA
+from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
 
@@ -98,7 +98,7 @@ class ToServer:
 
     def _check_hops(self, request: Request, hop: Hop | None, mark: bytes, flow: Flow) -> bool:
         """Whether the request passed another proxy before. Raises SipError if it passed here with the same `mark`."""
-        plain = hop is not None and request.names.count(VIA) == 1
+        plain = hop is not None and request.places().vias == 1
         if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
         if not plain and request.via_count() > 1:
@@ -115,7 +115,7 @@ class ToServer:
         if not len(node.bindings):
             return None
         aor = node.identity.aor(request.to if request.method == REGISTER else request.from_)
-        contact = first_contact(request) if CONTACT in request.names else None
+        contact = first_contact(request) if request.places().contact > 0 else None
         binding = node.bindings.sender(flow, aor, contact, False)
         if binding is None and (hides_sender(request) or not node.identity.is_ours(aor)):
             binding = node.bindings.sender(flow, aor, contact, True)
@@ -146,7 +146,7 @@ class ToServer:
     def _strip_routes(self, request: Request, flow: Flow, out: list[Effect]) -> Removed:
         """Take our own Routes off, and out of dialog those that name nobody we may send to (protocol 7.4)."""
         routes = self._routes
-        if ROUTE not in request.names:
+        if request.places().route < 0:
             return NOTHING_REMOVED
         user = request_uri(request).user
         if user is not None and user[:1] == b"r":
@@ -214,7 +214,7 @@ class ToServer:
 
         Any other client is reached by way of the server only, which asks for credentials (protocol 1.2).
         """
-        top = top_route(request) if ROUTE in request.names else None
+        top = top_route(request) if request.places().route > 0 else None
         if top is None or request.to.tag is None:
             return False
         try:
@@ -239,7 +239,7 @@ class ToServer:
         node = self._node
         leaving = None
         if request.to.tag is not None and request.method != REGISTER:
-            top = top_route(request) if ROUTE in request.names else None
+            top = top_route(request) if request.places().route > 0 else None
             uri = top.uri if top is not None else request_uri(request)
             if uri.host != target.host or uri.port != target.port:
                 leaving = self._followed(uri, top is None, target, request, out)

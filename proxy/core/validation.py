@@ -5,16 +5,17 @@ A loop is looked for by `forwarding`, which knows the marks in our own Vias.
 
 from __future__ import annotations
 
+from proxy.sip.address import known_uri
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Message, Request
 from proxy.sip.params import split_list
 from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
 from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, PROXY_REQUIRE, SPELLINGS, TO, VIA
-from proxy.sip.uri import Uri, parse_uri
+from proxy.sip.uri import Uri
 from proxy.sip.via import parse_via
 
-_MEMO_LIMIT = 4096
-_uris: dict[bytes, Uri] = {}
+# The line as nearly everybody writes it, with hops to spend.
+_USUAL_MAX_FORWARDS = frozenset([b"Max-Forwards: %d" % hops for hops in range(1, 256)])
 
 _FATAL = {
     OTHER_VERSION: (505, "this element speaks SIP/2.0 only", "version"),
@@ -26,8 +27,7 @@ _FATAL = {
 
 def check_syntax(message: Message) -> None:
     """The mandatory headers are there, once, and nothing about the message is fatal (16.3 step 1). Raises SipError."""
-    count = message.names.count
-    if count(FROM) != 1 or count(TO) != 1 or count(CALL_ID) != 1 or count(CSEQ) != 1:
+    if not message.places().complete:
         _complain(message)
     if message.oddities:
         for oddity in message.oddities:
@@ -55,17 +55,18 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     if request.cseq[1] != request.method:
         raise SipError("the method of CSeq is not that of the request")
     uri = request_uri(request)
-    if uri.scheme not in (b"sip", b"sips", b"tel"):
+    if uri.scheme != b"sip" and uri.scheme not in (b"sips", b"tel"):
         raise SipError(f"the scheme {uri.scheme.decode('ascii', 'replace')} cannot be routed here", 416, "scheme")
     if uri.headers:
         raise SipError("the Request-URI carries header fields")
-    if MAX_FORWARDS in request.names:
+    places = request.places()
+    if places.max_forwards > 0 and request.lines[places.max_forwards] not in _USUAL_MAX_FORWARDS:
         value = request.value(MAX_FORWARDS) or b""
         if not value.isdigit() or len(value) > 10:
             raise SipError("Max-Forwards is not a number")
         if int(value) == 0:
             raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
-    if PROXY_REQUIRE in request.names:
+    if places.proxy_require > 0:
         wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
         if unknown:
@@ -91,12 +92,5 @@ def request_uri(request: Request) -> Uri:
     """The Request-URI, parsed once for all messages that carry the same; raises UriError."""
     view = request._request_uri
     if view is None:
-        view = _uris.get(request.uri)
-        if view is None:
-            view = parse_uri(request.uri)
-            if len(_uris) >= _MEMO_LIMIT:
-                _uris.clear()
-            if len(request.uri) <= 512:
-                _uris[request.uri] = view
-        request._request_uri = view
+        view = request._request_uri = known_uri(request.uri)
     return view

@@ -35,7 +35,7 @@ from proxy.repair.rule import (
 )
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message
-from proxy.sip.registry import CONTACT, CONTENT_LENGTH, MAX_FORWARDS, METHODS, SPELLINGS
+from proxy.sip.registry import CONTACT, METHODS, SPELLINGS
 
 # So many failures in a row turn a rule off.
 PATIENCE: Final = 10
@@ -151,7 +151,9 @@ class Pipeline:
                 break  # the Contact leads elsewhere now: go on with the rules that concern it as it is
             else:
                 break
-            entries = met = tuple(entry for entry in rows[context.reach] if entry[1].order > place.order)
+            entries = met = rows[context.reach]
+            if entries:
+                entries = met = tuple([entry for entry in entries if entry[1].order > place.order])
         if self._failing:
             self._forgive(met, failed or [])
 
@@ -257,18 +259,14 @@ def _rows(places: list[_Place], stage: int, method: bytes) -> Rows:
 
 def traits_of(message: Message) -> int:
     """The traits of a message that keep it away from rules; see `rule.Rule.unless`."""
-    names = message.names
+    places = message.places()
     lines = message.lines
-    traits = HAS_LENGTH if names[-1] == CONTENT_LENGTH or CONTENT_LENGTH in names else 0
-    if (
-        MAX_FORWARDS in names
-        and lines[names.index(MAX_FORWARDS)] in _USUAL_MAX_FORWARDS
-        and names.count(MAX_FORWARDS) == 1
-    ):
+    traits = HAS_LENGTH if places.content_length > 0 else 0
+    if places.limits == 1 and lines[places.max_forwards] in _USUAL_MAX_FORWARDS:
         traits |= ONE_MAX_FORWARDS
-    if CONTACT in names:
-        line = lines[names.index(CONTACT)]
-        if (b";" not in line or (b"<" in line and b"," not in line)) and names.count(CONTACT) == 1:
+    if places.contacts == 1:
+        line = lines[places.contact]
+        if b";" not in line or (b"<" in line and b"," not in line):
             traits |= ONE_CONTACT
     return traits if message.oddities else traits | PARSED_CLEANLY
 

@@ -95,8 +95,8 @@ def reach_of(message: Message, flow: Flow, local_networks: Networks) -> int:
     `local_networks` are the networks that this machine shares with the server: an address in one of them is as good
     as a public one to those who really come from it.
     """
-    names = message.names
-    if CONTACT not in names:
+    places = message.places()
+    if places.contact < 0:
         return ABSENT
     listener = flow.listener
     if listener.contact_policy == "leave":
@@ -104,7 +104,7 @@ def reach_of(message: Message, flow: Flow, local_networks: Networks) -> int:
     # A redirection names other people (RFC 3261 sections 8.1.3.4 and 21.4.23).
     if isinstance(message, Response) and (300 <= message.status < 400 or message.status == 485):
         return LEFT
-    line = message.lines[names.index(CONTACT)]
+    line = message.lines[places.contact]
     memory = _memories.get(id(local_networks)) or _remember(local_networks)
     key = (line, listener.transport, flow.remote_host, flow.remote_port)
     reach = memory.reaches.get(key)
@@ -114,7 +114,7 @@ def reach_of(message: Message, flow: Flow, local_networks: Networks) -> int:
             if len(memory.reaches) >= _ENTRIES:
                 memory.reaches.clear()
             memory.reaches[key] = reach
-    if reach == LEFT and names.count(CONTACT) > 1:
+    if reach == LEFT and places.contacts > 1:
         for index in message.indexes(CONTACT)[1:]:
             further = _judge(message.lines[index], flow, local_networks)
             if further not in (LEFT, UNPARSABLE):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from proxy.sip.address import NameAddr, split_list
 from proxy.sip.errors import HeaderError
 from proxy.sip.lines import address_of, addresses_of, cseq_of, line_value
+from proxy.sip.places import Places, places_of
 from proxy.sip.registry import (
     CALL_ID,
     CONTACT,
@@ -39,13 +40,16 @@ class Message:
     pass although the grammar forbids it, None if nothing.
     """
 
-    __slots__ = ("_call_id", "_contacts", "_cseq", "_from", "_to", "_via", "body", "lines", "names", "oddities")
+    __slots__ = (
+        "_call_id", "_contacts", "_cseq", "_from", "_places", "_to", "_via", "body", "lines", "names", "oddities",
+    )  # fmt: skip
 
     def __init__(self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None) -> None:
         self.lines = lines
         self.names = names
         self.body = body
         self.oddities = oddities
+        self._places: Places | None = None
         self._via: Via | None = None
         self._cseq: tuple[int, bytes] | None = None
         self._from: NameAddr | None = None
@@ -54,6 +58,17 @@ class Message:
         self._contacts: list[NameAddr] | None = None
 
     # -- lines
+
+    def places(self) -> Places:
+        """Where the headers stand. Whoever changes `names` itself has to call `moved`."""
+        places = self._places
+        if places is None:
+            places = self._places = places_of(self.names)
+        return places
+
+    def moved(self) -> None:
+        """Lines were put in or taken out."""
+        self._places = None
 
     def index(self, name: bytes) -> int:
         """The index of the first line of that canonical name, -1 without one."""
@@ -82,17 +97,20 @@ class Message:
     def insert(self, index: int, name: bytes, line: bytes) -> None:
         self.lines.insert(index, line)
         self.names.insert(index, name)
+        self._places = None
         self._forget(name)
 
     def append(self, name: bytes, line: bytes) -> None:
         self.lines.append(line)
         self.names.append(name)
+        self._places = None
         self._forget(name)
 
     def remove(self, index: int) -> None:
         self._forget(self.names[index])
         del self.lines[index]
         del self.names[index]
+        self._places = None
 
     def _forget(self, name: bytes) -> None:
         if name == CONTACT:
@@ -109,6 +127,7 @@ class Message:
             self._call_id = None
 
     def _share(self, copy: Message) -> None:
+        copy._places = self._places
         copy._via = self._via
         copy._cseq = self._cseq
         copy._from = self._from
@@ -118,7 +137,7 @@ class Message:
 
     def octets(self) -> bytes:
         """The message as it goes on the wire."""
-        return b"%b\r\n\r\n%b" % (CRLF.join(self.lines), self.body)
+        return CRLF.join([*self.lines, b"", self.body])
 
     # -- typed views; each raises HeaderError where the header is absent or broken
 
@@ -127,7 +146,7 @@ class Message:
         """The topmost Via value."""
         view = self._via
         if view is None:
-            value = line_value(self._line(VIA))
+            value = line_value(self._line(self.places().via, VIA))
             view = self._via = parse_via(first_value(value)[0] if b"," in value else value)
         return view
 
@@ -136,16 +155,14 @@ class Message:
         """Sequence number and method."""
         view = self._cseq
         if view is None:
-            names = self.names
-            line = self.lines[names.index(CSEQ)] if CSEQ in names else self._line(CSEQ)
-            view = self._cseq = cseq_of(line)
+            view = self._cseq = cseq_of(self._line(self.places().cseq, CSEQ))
         return view
 
     @property
     def call_id(self) -> bytes:
         view = self._call_id
         if view is None:
-            view = line_value(self._line(CALL_ID))
+            view = line_value(self._line(self.places().call_id, CALL_ID))
             if not view:
                 raise HeaderError("Call-ID is empty")
             self._call_id = view
@@ -155,42 +172,38 @@ class Message:
     def from_(self) -> NameAddr:
         view = self._from
         if view is None:
-            view = self._from = address_of(self._line(FROM))
+            view = self._from = address_of(self._line(self.places().from_, FROM))
         return view
 
     @property
     def to(self) -> NameAddr:
         view = self._to
         if view is None:
-            view = self._to = address_of(self._line(TO))
+            view = self._to = address_of(self._line(self.places().to, TO))
         return view
 
-    def _line(self, name: bytes) -> bytes:
-        """The first line of that name; raises HeaderError without one."""
-        try:
-            return self.lines[self.names.index(name)]
-        except ValueError:
-            raise HeaderError(f"{SPELLINGS[name].decode()} is missing") from None
+    def _line(self, index: int, name: bytes) -> bytes:
+        """The line at that index; raises HeaderError where there is none of that name."""
+        if index < 0:
+            raise HeaderError(f"{SPELLINGS[name].decode()} is missing")
+        return self.lines[index]
 
     @property
     def contacts(self) -> list[NameAddr]:
         """All Contact values of all Contact lines (shared; empty without one). `*` is a value whose addr is `*`."""
         view = self._contacts
         if view is None:
-            names, lines = self.names, self.lines
-            if names.count(CONTACT) == 1:
-                view = addresses_of(lines[names.index(CONTACT)])
+            places = self.places()
+            if places.contacts == 1:
+                view = addresses_of(self.lines[places.contact])
             else:
-                view = []
-                for line, name in zip(lines, names, strict=True):
-                    if name == CONTACT:
-                        view += addresses_of(line)
+                view = [address for index in self.indexes(CONTACT) for address in addresses_of(self.lines[index])]
             self._contacts = view
         return view
 
     def via_count(self) -> int:
         """How many Via values there are, counting no further than two."""
-        if self.names.count(VIA) > 1:
+        if self.places().vias > 1:
             return 2
         value = self.value(VIA)
         if value is None:
@@ -204,19 +217,14 @@ class Request(Message):
     __slots__ = ("_request_uri", "kind", "method", "uri")
 
     def __init__(
-        self,
-        lines: list[bytes],
-        names: list[bytes],
-        body: bytes,
-        oddities: list[str] | None,
-        method: bytes,
-        uri: bytes,
+        self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None, method: bytes, uri: bytes
     ) -> None:
         # As Message.__init__ does: a frame less for each message.
         self.lines = lines
         self.names = names
         self.body = body
         self.oddities = oddities
+        self._places = None
         self._via = None
         self._cseq = None
         self._from = None
@@ -261,19 +269,14 @@ class Response(Message):
     __slots__ = ("kind", "reason", "status")
 
     def __init__(
-        self,
-        lines: list[bytes],
-        names: list[bytes],
-        body: bytes,
-        oddities: list[str] | None,
-        status: int,
-        reason: bytes,
+        self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None, status: int, reason: bytes
     ) -> None:
         # As Message.__init__ does: a frame less for each message.
         self.lines = lines
         self.names = names
         self.body = body
         self.oddities = oddities
+        self._places = None
         self._via = None
         self._cseq = None
         self._from = None

@@ -59,8 +59,9 @@ def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
             message = Request(lines, known, body, None, parts[0], parts[1])
         else:
             message = _start(lines, known, body, oddities)
-    usual = known[-1] == CONTENT_LENGTH and _lengths.get(lines[-1]) == len(body)
-    if CONTENT_LENGTH in known and not (usual and known.index(CONTENT_LENGTH) == len(known) - 1):
+    places = message.places()
+    length = places.content_length
+    if length >= 0 and (places.lengths > 1 or _lengths.get(lines[length]) != len(body)):
         _cut_body(message, oddities)
     if oddities:
         message.oddities = oddities

@@ -6,6 +6,7 @@ import pytest
 from parts import mint, request, settings
 
 from proxy.core.routing import OwnRoutes, remove_top_route, top_route
+from proxy.core.tokens import RouteMark
 from proxy.sip.errors import HeaderError
 from proxy.sip.uri import parse_uri
 
@@ -199,3 +200,49 @@ class TestTop:
         assert top_route(request()) is None
         assert top_route(request("BYE", "Route: ,")) is None
         assert top_route(request("BYE", "Route: <")) is None
+
+
+class TestRemembered:
+    """A pair that we wrote is taken off by its octets, with the same result as one that was parsed."""
+
+    MARK = RouteMark(TOKEN, 2, b"000007")
+
+    @pytest.fixture
+    def known(self, routes) -> OwnRoutes:
+        routes.remember((f"Record-Route: {RS}".encode(), f"Record-Route: {RC}".encode()), b"c1", self.MARK)
+        return routes
+
+    @pytest.mark.parametrize("lines", [(RC, RS), (RS, RC), (f"{RC},{RS}",), (f"{RC}, {RS}",), (RC, RS, "<sip:k;lr>")])
+    def test_pair(self, known, lines):
+        removed, left = stripped(known, *lines)
+        assert (removed.count, removed.mark, left) == (2, self.MARK, list(lines[2:]))
+        assert not known._marks, "nothing was parsed"
+
+    @pytest.mark.parametrize(
+        ("lines", "count", "rest"),
+        [
+            ((RC,), 1, []), ((RC, "<sip:k;lr>"), 1, ["<sip:k;lr>"]), ((f"{RC},{RS},<sip:k;lr>",), 2, ["<sip:k;lr>"]),
+            ((RC.replace("ws", "WS"), RS), 2, []), (("<sip:k;lr>", RC, RS), 0, ["<sip:k;lr>", RC, RS]),
+        ],
+    )  # fmt: skip
+    def test_anything_else_is_parsed(self, known, lines, count, rest):
+        removed, left = stripped(known, *lines)
+        assert (removed.count, left) == (count, rest)
+        assert removed.mark is not self.MARK
+
+    def test_not_in_another_call(self, known):
+        message = request("BYE", f"Route: {RC}", f"Route: {RS}", "Call-ID: c2")
+        removed = known.strip(message)
+        assert (removed.count, removed.mark) == (2, None)
+
+    def test_places_follow(self, known):
+        message = request("BYE", f"Route: {RC}", f"Route: {RS}", "Subject: x")
+        assert message.places().route > 0
+        known.strip(message)
+        assert message.places().route == -1
+
+    def test_is_bounded(self, routes):
+        for i in range(20000):
+            routes.remember((b"Record-Route: <sip:%d>" % i, b"Record-Route: <sip:x%d>" % i), b"c1", self.MARK)
+        assert len(routes._written) + len(routes._written_before) <= 2 * 8194
+        assert b"<sip:19999>" in routes._written

@@ -18,6 +18,7 @@ from proxy.core.tokens import (
     MAC_LENGTH,
     guest_subject,
     is_token,
+    own_branch,
     read_subject,
 )
 from proxy.flow import Flow
@@ -196,3 +197,21 @@ class TestBranchAndTag:
         assert mint().tag(b"x") != mint().tag(b"y")
         assert mint(OLD).tag(b"x") != mint(NEW).tag(b"x")
         assert re.fullmatch(rb"sm[a-z0-9]{16}", mint().tag(b"x"))
+
+
+class TestOwnBranch:
+    OWN = BRANCH_PREFIX + b"x" * (BRANCH_LENGTH - len(BRANCH_PREFIX))
+
+    @pytest.mark.parametrize("behind", [b"", b";received=1.2.3.4", b", SIP/2.0/UDP b;branch=z9hG4bKx", b" ;x"])
+    def test_is_found_in_the_first_value(self, behind):
+        assert own_branch(b"Via: SIP/2.0/UDP a;branch=" + self.OWN + behind) == self.OWN
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b"a;branch=z9hG4bKx, SIP/2.0/UDP b;branch=" + OWN, b"a;branch=" + OWN + b"x", b"a;branch=z9hG4bKx",
+            b"a;BRANCH=" + OWN, b"a; branch=" + OWN, b"a;xbranch=" + OWN, b"a", b"",
+        ],
+    )  # fmt: skip
+    def test_other_lines_have_to_be_parsed(self, value):
+        assert own_branch(b"Via: SIP/2.0/UDP " + value) is None
