@@ -103,9 +103,10 @@ class ProxyCore:
         self.node.layer.tick(now, out)
         return out
 
-    def next_deadline(self) -> float | None:
-        """When `tick` is wanted next; None if no timer runs."""
-        return self.node.layer.next_deadline()
+    @property
+    def next_deadline(self) -> Callable[[], float | None]:
+        """Call it to learn when `tick` is wanted next; None if no timer runs. Asked after every event."""
+        return self.node.layer.scene.wheel.next_deadline
 
     # -- messages
 
