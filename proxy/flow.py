@@ -51,6 +51,7 @@ class Listener:
         "public_host",
         "public_port",
         "reliable",
+        "route",
         "sent_by",
         "side",
         "transport",
@@ -82,6 +83,9 @@ class Listener:
         self.sent_by = self.public_host + b":%d" % public_port
         self.uri_transport = URI_TRANSPORTS[transport]
         self.via = b"Via: SIP/2.0/%b %b;branch=" % (VIA_TRANSPORTS[transport], self.sent_by)
+        # What follows the user in a Record-Route of ours: with explicit transport (RFC 5658 section 4, RFC 7118
+        # section 5), and loose.
+        self.route = b"@%b;transport=%b;lr>" % (self.sent_by, self.uri_transport)
         self.names = names
         self.proxies = proxies
         self.contact_policy = contact_policy

@@ -73,9 +73,8 @@ def wants_record_route(request: Request) -> bool:
 
 
 def record_route_line(listener: Listener, user: bytes, secure: bool) -> bytes:
-    """One Record-Route of ours: loose, with explicit transport (RFC 5658 section 4, RFC 7118 section 5)."""
-    scheme = b"sips" if secure else b"sip"
-    return b"Record-Route: <%b:%b@%b;transport=%b;lr>" % (scheme, user, listener.sent_by, listener.uri_transport)
+    """One Record-Route of ours."""
+    return (b"Record-Route: <sips:" if secure else b"Record-Route: <sip:") + user + listener.route
 
 
 def add_hop(request: Request, listener: Listener, branch: bytes, routes: tuple[bytes, ...]) -> None:
@@ -88,7 +87,4 @@ def add_hop(request: Request, listener: Listener, branch: bytes, routes: tuple[b
 
 def record_routes(leaving: Flow, other: Listener, user: bytes, secure: bool) -> tuple[bytes, bytes]:
     """Our two Record-Routes, that of the side by which the request leaves on top (RFC 5658 section 4)."""
-    return (
-        record_route_line(leaving.listener, user, secure),
-        record_route_line(other, user, secure),
-    )
+    return record_route_line(leaving.listener, user, secure), record_route_line(other, user, secure)

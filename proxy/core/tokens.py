@@ -10,7 +10,7 @@ All of it is [a-z0-9]. A token is a name and never a permission; a MAC (80 bits)
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable
 from hashlib import blake2s
 from hmac import compare_digest
@@ -149,7 +149,8 @@ class TokenMint:
         return b"sm" + self._mac(self._key, b"tag\n" + material)
 
     def _mac(self, key: bytes, material: bytes) -> bytes:
-        return b64encode(blake2s(material, digest_size=12, key=key).digest()).translate(FOLD)
+        digest = blake2s(material, digest_size=12, key=key).digest()
+        return b2a_base64(digest, newline=False).translate(FOLD)
 
     def _fits(self, material: bytes, mac: bytes) -> bool:
         return any(compare_digest(self._mac(key, material), mac) for key in self._keys)

@@ -60,8 +60,9 @@ class InviteClient(Transaction):
         timers = self.scene.timers
         if not self.flow.listener.reliable:
             self.interval = timers.t1
-            self.start_short(TIMER_A, timers.t1)  # the earlier first: one entry in the wheel
-        self.start_long(TIMER_B, timers.long)
+            self.start_both(TIMER_A, timers.t1, TIMER_B, timers.long)
+        else:
+            self.start_long(TIMER_B, timers.long)
 
 
 def send_again(t: InviteClient, given: None, out: list[Effect]) -> None:

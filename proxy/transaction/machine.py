@@ -171,6 +171,16 @@ class Transaction:
         if deadline < self.queued:
             self.scene.wheel.push(self, deadline)
 
+    def start_both(self, short: int, delay: float, long: int, longer: float) -> None:
+        """Both timers at once: one entry in the wheel, for the earlier."""
+        now = self.scene.now
+        self.short_name = short
+        self.short = now + delay
+        self.long_name = long
+        self.long = now + longer
+        if self.short < self.queued:
+            self.scene.wheel.push(self, self.short)
+
     def leave(self, name: int, delay: float, out: list[Effect]) -> None:
         """Arm the timer that ends this state; on a reliable transport the state is left at once (D, I, J, K = 0)."""
         self.short = NEVER

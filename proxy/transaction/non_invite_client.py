@@ -50,8 +50,9 @@ class NonInviteClient(Transaction):
         timers = self.scene.timers
         if not self.flow.listener.reliable:
             self.interval = timers.t1
-            self.start_short(TIMER_E, timers.t1)  # the earlier first: one entry in the wheel
-        self.start_long(TIMER_F, timers.long)
+            self.start_both(TIMER_E, timers.t1, TIMER_F, timers.long)
+        else:
+            self.start_long(TIMER_F, timers.long)
 
 
 def send_again(t: NonInviteClient, given: None, out: list[Effect]) -> None:
