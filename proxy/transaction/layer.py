@@ -64,8 +64,10 @@ class TransactionLayer:
         # the branch of the INVITE where a client does not make a new one.
         if found.state == ACCEPTED:
             return None
-        # RFC 2543 keys lack the To tag: only the one that we sent counts (17.2.3).
-        if isinstance(found, InviteServer) and found.to_tag is not None and request.to.tag != found.to_tag:
+        # A branch with its cookie says enough, whatever the To tag. Keys of RFC 2543 (without sent-by) do not: there
+        # only the tag that we sent counts (17.2.3).
+        known = found.to_tag if not key[1] and isinstance(found, InviteServer) else None
+        if known is not None and request.to.tag != known:
             return None
         return found
 

@@ -410,6 +410,14 @@ def test_ack_of_rfc_2543_matches_by_the_to_tag_that_we_sent():
     assert ladder >> after(40) << nothing
 
 
+@pytest.mark.parametrize("to", ["<sip:bob@example.com>", "<sip:bob@example.com>;tag=wrong"], ids=["none", "wrong"])
+def test_ack_with_the_branch_of_its_invite_needs_no_to_tag(field, anna, pbx, to):
+    """Branch, sent-by and method match: some phones copy the To of their INVITE."""
+    ladder = Ladder(field) >> anna.sends(INVITE) << pbx.gets("INVITE", contact="{*}", record_route=ANY)
+    ladder = ladder >> pbx.sends(486) << pbx.gets("ACK") << anna.gets(486) >> anna.acks(to=to) << nothing
+    assert ladder >> after(40) << nothing
+
+
 # -- both directions
 
 

@@ -125,10 +125,18 @@ class TestAck:
         play.layer.repeat(t, ack, play.out)
         assert t.state == CONFIRMED
 
-    def test_with_another_to_tag_is_for_somebody_else(self, play):
+    def test_with_another_to_tag_but_without_cookie_is_for_somebody_else(self, play):
+        t = play.opens(request(branch=None))
+        play.answers(t, 486, to_tag=b"t1")
+        assert play.finds(request("ACK", branch=None, to_tag="t2")) is None
+        assert play.finds(request("ACK", branch=None, to_tag="t1")) is t
+
+    def test_with_the_cookie_the_to_tag_does_not_count(self, play):
+        """> The request matches a transaction if: 1. the branch ... 2. the sent-by ... 3. the method (17.2.3)"""
         t = play.opens(request())
         play.answers(t, 486, to_tag=b"t1")
-        assert play.finds(request("ACK", to_tag="t2")) is None
+        assert play.finds(request("ACK", to_tag="t2")) is t
+        assert play.finds(request("ACK")) is t
 
     def test_before_any_answer_is_absorbed(self, play):
         t = play.opens(request())
