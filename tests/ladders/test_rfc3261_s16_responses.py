@@ -267,3 +267,21 @@ def test_cancel_that_fits_no_context_goes_nowhere(field, anna, pbx):
         >> pbx.sends(180)
         << anna.gets(180)
     )
+
+
+def test_cancel_of_another_request_than_invite(field, anna, pbx):
+    """16.10 would have it answered 200 and ignored. Nobody should send it (9.1): 481, and the request goes on."""
+    assert (
+        Ladder(field)
+        >> anna.sends("MESSAGE sip:bob@example.com", via="SIP/2.0/UDP 192.168.1.20:5060;rport;branch=z9hG4bKm")
+        << pbx.gets("MESSAGE")
+        >> anna.sends(
+            "CANCEL sip:bob@example.com",
+            via="SIP/2.0/UDP 192.168.1.20:5060;rport;branch=z9hG4bKm",
+            call_id="anna-1",
+            from_="<sip:anna@example.com>;tag=anna-1",
+        )
+        << anna.gets(481)
+        >> pbx.sends(200, answers="MESSAGE")
+        << anna.gets(200)
+    )
