@@ -12,12 +12,13 @@ COMPILED_READY := $(COMPILED)/.ready
 SOURCES := $(shell find proxy plugins -name '*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test peers lint compile bench bench-micro clean
+.PHONY: help run test peers lint coverage compile bench bench-micro clean
 
 help:
 	@echo "make run          start the demo: a SIP server, sipmend before it, three broken clients"
 	@echo "make test         lint, types and all tests, with real SIP peers where they can be had"
 	@echo "make lint         ruff and mypy only"
+	@echo "make coverage     the tests that need no peers, with branch coverage"
 	@echo "make compile      the compiled build, in $(COMPILED): same behaviour, less CPU per message"
 	@echo "make bench        calls per second and CPU per call, beside Kamailio in the same run"
 	@echo "make bench-micro  what one message costs in the pure core"
@@ -28,6 +29,11 @@ run: $(RUN_READY)
 
 test: $(TEST_READY) peers
 	scripts/test.sh $(VENV) $(COMPILED)
+
+coverage: $(TEST_READY)
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -m "not interop"
+	$(VENV)/bin/coverage report
 
 lint: $(TEST_READY)
 	scripts/lint.sh $(VENV)
