@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.binding import Binding
+from proxy.core.refusal import restore_via
 from proxy.core.registration import Registration
 from proxy.core.replies import clean_phrase, make_trying
 from proxy.effects import Effect
@@ -161,6 +162,12 @@ class ResponseContext:
             return
         self.cancelled = True
         self._cancel_others(out)
+
+    def note_via(self, own: bytes) -> None:
+        """Ours stood in for the client's Via line (empty: it wrote none): our own answers show it what it wrote."""
+        self.via_before = own
+        if self.request is not None:
+            restore_via(self.request, own)
 
     def branch_opened(self, branch: ClientTransaction) -> None:
         self.branches.append(branch)

@@ -89,7 +89,8 @@ class ToServer:
         context.second_hop = second_hop
         context.sent_by_port = received.via.port if hop is None else hop.port
         context.target = target
-        context.via_before = via_before
+        if via_before is not None:
+            context.note_via(via_before)
         self._note_client(context, received, removed)
         context.branches.append(node.layer.open_client(request, branch, leaving, context, out))
         return None

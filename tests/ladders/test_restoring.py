@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.flow import TCP
 from tests.support.flows import call_in, registration, shown
-from tests.support.ladder import Ladder, record
+from tests.support.ladder import Ladder, after, record
 from tests.support.world import World
 
 ANY = ["{*}", "{*}"]
@@ -262,6 +263,23 @@ def test_missing_via_is_inserted_and_taken_out_again(field, anna, pbx):
         << pbx.gets("MESSAGE", via=["{*}", "SIP/2.0/UDP 198.51.100.20:31000;{*}"])
         >> pbx.sends(200)
         << anna.gets(200, via=None)
+    )
+
+
+@pytest.mark.parametrize("via", [None, "SIP/2.0/UDP 192.168.1.20:5060:;branch=z9hG4bKx"], ids=["missing", "broken"])
+def test_our_own_answers_show_the_via_that_the_client_wrote(via):
+    """100 and 408 of ours too, not only what the server answers."""
+    world = World(clients=("udp://203.0.113.10:5060",), targets=("tcp://10.0.0.5:5060",))
+    caller = world.client("caller", "198.51.100.20:31000")
+    server = world.server("server", transport=TCP)
+    assert (
+        Ladder(world)
+        >> caller.sends("INVITE sip:bob@example.com", via=via)
+        << server.is_connected()
+        << server.gets("INVITE", via=["{*}", "SIP/2.0/UDP 198.51.100.20:31000;{*}"], contact="{*}", record_route=ANY)
+        >> after(32)
+        << caller.gets("100 Trying", via=via, at=0.15)
+        << caller.gets(408, via=via, at=32.0)
     )
 
 
