@@ -64,11 +64,13 @@ def known_hop(request: Request, flow: Flow) -> Hop | None:
     return hop if branch and not branch.translate(None, _TOKEN) else None
 
 
-def settle_hop(request: Request, flow: Flow, hop: Hop | None, flows: Flows, counts: Counts) -> Flow:
-    """Stamp the top Via of a request (18.2.1) and give the flow of its responses; remember the Via for the next."""
+def settle_hop(request: Request, flow: Flow, hop: Hop | None, branch: bytes, flows: Flows, counts: Counts) -> Flow:
+    """Stamp the top Via of a request (18.2.1) and give the flow of its responses; remember the Via for the next.
+
+    `branch` is that of the `hop`, and of no account without one.
+    """
     lines = request.lines
     if hop is not None:
-        branch = hop.branch_in(lines[1])
         lines[1] = hop.stamped_head + branch + hop.stamped_tail
         return hop.home or flow
     via = request.via

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.core.health import Health
-from proxy.core.hops import Hop, known_hop
+from proxy.core.hops import known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag, refuse
@@ -42,6 +42,7 @@ from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
 from proxy.transaction.key import ServerKey, branch_key, server_key
+from proxy.transaction.layer import ServerTransaction
 from proxy.transaction.machine import BY_CLASS
 
 
@@ -75,6 +76,7 @@ class ProxyCore:
         node = self.node
         node.layer.scene.now = event.now
         if event.__class__ is MessageReceived:
+            event.flow.heard = event.now
             self._message(event.octets, event.flow, out)
         elif isinstance(event, FlowClosed):
             node.flows.close(event.flow)
@@ -111,7 +113,6 @@ class ProxyCore:
     # -- messages
 
     def _message(self, octets: bytes, flow: Flow, out: list[Effect]) -> None:
-        flow.heard = self.node.now
         try:
             message = parse_message(octets, self.node.settings.max_header_lines)
         except SipError as error:
@@ -132,7 +133,10 @@ class ProxyCore:
         hop = known_hop(request, flow)
         try:
             try:
-                key = self._key(request, flow, hop)
+                if hop is None:
+                    key = server_key(request, flow.listener.side)
+                else:
+                    key = branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
             except HeaderError:
                 via_before = self._mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
@@ -143,10 +147,7 @@ class ProxyCore:
             refuse(request, flow, unreadable, node, out, via_before)
             return
         if known is not None:
-            if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:
-                self._drop("other_flow")
-            else:
-                node.layer.repeat(known, request, out)
+            self._repeat(known, request, flow, out)
             return
         try:
             check_request(request)
@@ -172,10 +173,12 @@ class ProxyCore:
             else:
                 refuse(request, flow, error, node, out, via_before)
 
-    def _key(self, request: Request, flow: Flow, hop: Hop | None) -> ServerKey:
-        if hop is None:
-            return server_key(request, flow.listener.side)
-        return branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
+    def _repeat(self, known: ServerTransaction, request: Request, flow: Flow, out: list[Effect]) -> None:
+        """A request again, or the ACK to a refusal: from whom the first one came."""
+        if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:
+            self._drop("other_flow")
+        else:
+            self.node.layer.repeat(known, request, out)
 
     def _is_silent(self, request: Request, error: SipError) -> bool:
         """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""

@@ -73,7 +73,7 @@ class ToClient:
         home = flow
         sent_by_port = 0
         if spiral is None:
-            home = settle_hop(request, flow, hop, node.flows, node.counts)
+            home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
             sent_by_port = request.via.port if hop is None else hop.port
         self._routes.undo_strict(request)
         removed = self._routes.strip(request)

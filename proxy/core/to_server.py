@@ -58,9 +58,9 @@ class ToServer:
         method = request.method
         mark = loop_mark(request, CLIENT)
         second_hop = self._check_hops(request, hop, mark, flow)
-        home = settle_hop(request, flow, hop, node.flows, node.counts)
+        home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
         removed = self._strip_routes(request, flow, out)
-        if removed.mark is not None and self._is_spiral(request):
+        if removed.mark is not None and request.places().route > 0 and self._is_spiral(request):
             return removed
         # The received request: what our own answers are made of.
         received = request
@@ -215,7 +215,7 @@ class ToServer:
 
         Any other client is reached by way of the server only, which asks for credentials (protocol 1.2).
         """
-        top = top_route(request) if request.places().route > 0 else None
+        top = top_route(request)
         if top is None or request.to.tag is None:
             return False
         try:

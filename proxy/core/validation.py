@@ -47,7 +47,9 @@ def _complain(message: Message) -> None:
 
 def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -> None:
     """All steps of 16.3 but the loop. Raises SipError with the status to answer."""
-    check_syntax(request)
+    places = request.places()
+    if request.oddities or not places.complete:
+        check_syntax(request)
     # The views raise where a header cannot be read.
     request.from_  # noqa: B018
     request.to  # noqa: B018
@@ -59,7 +61,6 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
         raise SipError(f"the scheme {uri.scheme.decode('ascii', 'replace')} cannot be routed here", 416, "scheme")
     if uri.headers:
         raise SipError("the Request-URI carries header fields")
-    places = request.places()
     if places.max_forwards > 0 and request.lines[places.max_forwards] not in _USUAL_MAX_FORWARDS:
         value = request.value(MAX_FORWARDS) or b""
         if not value.isdigit() or len(value) > 10:

@@ -155,14 +155,16 @@ class Message:
         """Sequence number and method."""
         view = self._cseq
         if view is None:
-            view = self._cseq = cseq_of(self._line(self.places().cseq, CSEQ))
+            index = (self._places or self.places()).cseq
+            view = self._cseq = cseq_of(self.lines[index] if index > 0 else self._line(index, CSEQ))
         return view
 
     @property
     def call_id(self) -> bytes:
         view = self._call_id
         if view is None:
-            view = line_value(self._line(self.places().call_id, CALL_ID))
+            index = (self._places or self.places()).call_id
+            view = line_value(self.lines[index] if index > 0 else self._line(index, CALL_ID))
             if not view:
                 raise HeaderError("Call-ID is empty")
             self._call_id = view
@@ -172,14 +174,16 @@ class Message:
     def from_(self) -> NameAddr:
         view = self._from
         if view is None:
-            view = self._from = address_of(self._line(self.places().from_, FROM))
+            index = (self._places or self.places()).from_
+            view = self._from = address_of(self.lines[index] if index > 0 else self._line(index, FROM))
         return view
 
     @property
     def to(self) -> NameAddr:
         view = self._to
         if view is None:
-            view = self._to = address_of(self._line(self.places().to, TO))
+            index = (self._places or self.places()).to
+            view = self._to = address_of(self.lines[index] if index > 0 else self._line(index, TO))
         return view
 
     def _line(self, index: int, name: bytes) -> bytes:
@@ -269,7 +273,13 @@ class Response(Message):
     __slots__ = ("kind", "reason", "status")
 
     def __init__(
-        self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None, status: int, reason: bytes
+        self,
+        lines: list[bytes],
+        names: list[bytes],
+        body: bytes,
+        oddities: list[str] | None,
+        status: int,
+        reason: bytes,
     ) -> None:
         # As Message.__init__ does: a frame less for each message.
         self.lines = lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from proxy.sip.errors import ParseError
 from proxy.sip.message import Message, Request, Response, line_value
+from proxy.sip.places import places_of
 from proxy.sip.registry import CANON, CONTENT_LENGTH, START
 
 # Oddities, by the name under which logs and reports show them.
@@ -59,7 +60,7 @@ def parse_message(octets: bytes, max_lines: int = 500) -> Request | Response:
             message = Request(lines, known, body, None, parts[0], parts[1])
         else:
             message = _start(lines, known, body, oddities)
-    places = message.places()
+    places = message._places = places_of(known)
     length = places.content_length
     if length >= 0 and (places.lengths > 1 or _lengths.get(lines[length]) != len(body)):
         _cut_body(message, oddities)

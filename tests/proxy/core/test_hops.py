@@ -35,7 +35,7 @@ def send(via: str, flow: Flow, branch: str):
     """One request on the flow: whether its hop was known, the flow of its responses, its Via as it goes on."""
     message = request("OPTIONS", "Via: " + via.replace("%", branch))
     hop = known_hop(message, flow)
-    home = settle_hop(message, flow, hop, FLOWS, COUNTS)
+    home = settle_hop(message, flow, hop, branch.encode(), FLOWS, COUNTS)
     return hop, home, message
 
 
@@ -106,5 +106,5 @@ def test_further_vias_stay():
     send(USUAL[1], flow, "z9hG4bKa")
     below = "Via: SIP/2.0/UDP h;branch=z9hG4bKc"
     message = request("OPTIONS", "Via: " + USUAL[1].replace("%", "z9hG4bKb"), below)
-    settle_hop(message, flow, known_hop(message, flow), FLOWS, COUNTS)
+    settle_hop(message, flow, known_hop(message, flow), b"z9hG4bKb", FLOWS, COUNTS)
     assert message.values(b"via")[1:] == [below.encode()[5:]]
