@@ -30,6 +30,7 @@ from proxy.sip.via import Via, first_value, parse_via
 __all__ = ["CRLF", "Message", "Request", "Response", "address_of", "addresses_of", "line_value"]
 
 CRLF = b"\r\n"
+Lines = list[bytes]
 
 
 class Message:
@@ -44,7 +45,7 @@ class Message:
         "_call_id", "_contacts", "_cseq", "_from", "_places", "_to", "_via", "body", "lines", "names", "oddities",
     )  # fmt: skip
 
-    def __init__(self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None) -> None:
+    def __init__(self, lines: Lines, names: Lines, body: bytes, oddities: list[str] | None) -> None:
         self.lines = lines
         self.names = names
         self.body = body
@@ -221,7 +222,7 @@ class Request(Message):
     __slots__ = ("_request_uri", "kind", "method", "uri")
 
     def __init__(
-        self, lines: list[bytes], names: list[bytes], body: bytes, oddities: list[str] | None, method: bytes, uri: bytes
+        self, lines: Lines, names: Lines, body: bytes, oddities: list[str] | None, method: bytes, uri: bytes
     ) -> None:
         # As Message.__init__ does: a frame less for each message.
         self.lines = lines
@@ -273,13 +274,7 @@ class Response(Message):
     __slots__ = ("kind", "reason", "status")
 
     def __init__(
-        self,
-        lines: list[bytes],
-        names: list[bytes],
-        body: bytes,
-        oddities: list[str] | None,
-        status: int,
-        reason: bytes,
+        self, lines: Lines, names: Lines, body: bytes, oddities: list[str] | None, status: int, reason: bytes
     ) -> None:
         # As Message.__init__ does: a frame less for each message.
         self.lines = lines
