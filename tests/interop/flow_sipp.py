@@ -128,15 +128,21 @@ class Sipp:
 
     def assert_sound(self) -> None:
         """It met nothing unexpected."""
-        errors = self._errors.read_text(errors="replace") if self._errors.exists() else ""
-        assert not re.search(r"[Uu]nexpected|Aborting|[Tt]imeout", errors), self.complaint("met something unexpected")
+        assert not re.search(r"[Uu]nexpected|[Aa]borting|Dead call", self.errors()), self.complaint(
+            "met what it must not"
+        )
+
+    def errors(self) -> str:
+        """What SIPp complained of."""
+        return self._errors.read_text(errors="replace") if self._errors.exists() else ""
 
     def complaint(self, what: str) -> str:
         """What happened, with SIPp's own errors and the last messages."""
         self.process.stop()
-        errors = self._errors.read_text(errors="replace") if self._errors.exists() else "(none)"
         messages = self._messages.read_text(errors="replace") if self._messages.exists() else "(none)"
-        return f"{self.scenario} {what}\nerrors:\n{errors[:3000]}\nmessages, the last of them:\n{messages[-6000:]}"
+        return (
+            f"{self.scenario} {what}\nerrors:\n{self.errors()[:3000]}\nmessages, the last of them:\n{messages[-6000:]}"
+        )
 
     def stop(self) -> None:
         self.process.stop(grace=1)

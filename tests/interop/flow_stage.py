@@ -45,7 +45,7 @@ class Stage:
         """The proxy before the server, which must be up: its one probe is a call of its own there."""
         uri = f"sip:{self.as_server[0]}:{self.as_server[1]};transport={self.transport}"
         proxy = Sipmend(uri, self.work, health={"interval": "1h"}, changes=self.changes)
-        self.cleanup.callback(proxy.stop)
+        self.cleanup.callback(proxy.process.stop, 1.0)  # it would wait for its open transactions
         assert proxy.becomes("sipmend_messages_total", 1, type="2xx", direction="in", side="server")
         return proxy
 
@@ -56,17 +56,15 @@ class Stage:
         switches: Sequence[str] = (),
         calls: int = CALLS,
         extra: Sequence[str] = (),
-        proxy: Sipmend | None = None,
     ) -> Played:
         """The broken client calls the server; raises AssertionError if a call did not go by the scenarios."""
         call = Call(self.client, self.server, "sip:bob@pbx.test", "Route: <sip:pbx.test;lr>")
         there = self.play(self.server, answerer, call, switches, extra)
-        if proxy is None:
-            proxy = self.start_proxy()
+        proxy = self.start_proxy()
         here = self.play(
             self.client, caller, call, switches, ["-m", str(calls), "-r", "10", *extra], self.to_proxy or proxy.address
         )
-        here.finish()
+        here.finish(90)
         return self.ended(here, there, proxy)
 
     def incoming(
@@ -92,7 +90,7 @@ class Stage:
         here = self.play(
             self.server, caller, call, switches, ["-m", str(calls), "-r", "10", *extra], self.server_sends_to(proxy)
         )
-        here.finish()
+        here.finish(90)
         return self.ended(here, there, proxy)
 
     def play_flow(
@@ -101,12 +99,15 @@ class Stage:
         caller: str,
         answerer: str,
         switches: Sequence[str] = (),
+        calls: int = CALLS,
+        extra: Sequence[str] = (),
     ) -> Played:
         """One flow, `outgoing` or `incoming`."""
         play = self.outgoing if direction == "outgoing" else self.incoming
-        return play(caller, answerer, switches)
+        return play(caller, answerer, switches, calls, extra)
 
     def server_sends_to(self, proxy: Sipmend) -> Address:
+        """Where the server's own calls go."""
         return proxy.server_side
 
     def play(
