@@ -15,7 +15,7 @@ from proxy.flow import CLIENT, SERVER, UDP, Flow
 from proxy.sip.message import Request
 from proxy.sip.parser import parse_message
 from proxy.transaction.key import ServerKey, server_key
-from proxy.transaction.machine import PROCEEDING, TRYING, Transaction
+from proxy.transaction.machine import COMPLETED, PROCEEDING, TRYING, Transaction
 from proxy.transaction.timers import NEVER
 from tests.support.clock import run_core_until
 from tests.support.sip_text import SipText, tag_of
@@ -38,6 +38,7 @@ class Asked:
         self.flow = flow
         self.key = key
         self.stateful = False
+        self.answered = False  # the far end gave a final answer in time
         self.finals: dict[bytes, int] = {}  # octets -> status
 
     @property
@@ -48,9 +49,10 @@ class Asked:
 class Delivered:
     """A request that the core sent to a far end, who may answer it."""
 
-    def __init__(self, text: SipText, flow: Flow) -> None:
+    def __init__(self, text: SipText, flow: Flow, origin: Asked | None) -> None:
         self.text = text
         self.flow = flow
+        self.origin = origin  # None: a CANCEL of the core's own
         self.first_2xx: float | None = None
 
 
@@ -111,6 +113,9 @@ class Turmoil(World):
         if flow.open:
             self._note(f">> {flow!r} closes")
             self.feed(FlowClosed(flow, "peer_closed", self.now))
+            waiting = [t for t in self.core.node.layer.clients.values() if t.flow is flow and t.state < COMPLETED]
+            if waiting or flow.number in self.core.node.layer._by_flow:
+                self.fail("somebody waits for an answer on a connection that is gone")
 
     def commit(self) -> None:
         """The store reports all that it was given."""
@@ -173,8 +178,20 @@ class Turmoil(World):
             if flow.key not in self.heard:
                 self.fail("the server's request went to somebody who never said a word")
         branch = text.value("via").partition(";branch=")[2].partition(";")[0]
-        if text.method != "ACK":
-            self.delivered.setdefault((branch, text.method), Delivered(text, flow))
+        if text.method != "ACK" and (branch, text.method) not in self.delivered:
+            self.delivered[branch, text.method] = Delivered(text, flow, self._origin_of(text))
+
+    def _origin_of(self, text: SipText) -> Asked | None:
+        """The request that leaves as this one: the last that came with the Via below ours."""
+        vias = text.elements("via")
+        if len(vias) < 2:
+            return None
+        branch = vias[1].partition(";branch=")[2].partition(";")[0]
+        return next(
+            asked
+            for asked in reversed(self.asked)
+            if asked.text.method == text.method and f";branch={branch};" in asked.text.value("via") + ";"
+        )
 
     def _response(self, send: Send, text: SipText) -> None:
         """Every response answers a request, goes to where it came from, and there is one final answer only."""
@@ -270,7 +287,8 @@ class Turmoil(World):
             self.fail(f"{layer.scene.wheel.entries} entries are left in the wheel")
         for asked in self.asked:
             # RFC 4320: a request other than INVITE that nobody answered in time gets no answer at all.
-            if asked.stateful and not asked.finals and asked.text.method == "INVITE":
+            owed = asked.answered or asked.text.method == "INVITE"
+            if asked.stateful and owed and not asked.finals:
                 self.fail(f"no final answer to {_short(asked.text)}")
 
     # -- the ladder

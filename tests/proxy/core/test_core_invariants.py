@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.events import SendFailed
 from proxy.flow import Flow
+from proxy.transaction.machine import COMPLETED, PROCEEDING, TRYING
 from tests.support.sip_text import SipText, compose, tag_of
 from tests.support.turmoil import Asked, Delivered, Turmoil, is_stream
 
@@ -97,7 +98,15 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
     @rule(which=PICK)
     def somebody_asks_again(self, which):
         asked = self._asked(which)
-        self.world.hears(self._flow_of(asked), asked.octets)
+        known = self.world.core.node.layer.servers.get(asked.key)
+        flow = self._flow_of(asked)
+        answers = self.world.hears(flow, asked.octets)
+        current = self.world.running.get(asked.key) is asked and flow is asked.flow
+        if known is not None and known.state == COMPLETED and current:
+            octets = [text.octets for _, text in answers]
+            if octets != list(asked.finals):
+                # > ... the final response MUST be passed to the transport layer for retransmission (17.2.2)
+                self.world.fail("a request that came again did not get its answer again")
 
     @precondition(lambda self: self.world.asked)
     @rule(which=PICK)
@@ -204,6 +213,10 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
         flow = delivered.flow
         if not flow.open:
             return
+        asked = delivered.origin
+        if status >= 200 and asked is not None and self.world.running[asked.key] is asked:
+            server = self.world.core.node.layer.servers.get(asked.key)
+            asked.answered |= server is not None and server.state in (TRYING, PROCEEDING)
         must_pass = text.method == "INVITE" and 200 <= status < 300 and self._is_awaited(delivered)
         answers = self.world.hears(flow, compose(f"SIP/2.0 {status} Test", headers, (), b""))
         if must_pass and not any(200 <= answer.status < 300 for _, answer in answers):
@@ -211,14 +224,9 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
 
     def _is_awaited(self, delivered: Delivered) -> bool:
         """Whether the far end sent its first 2xx in time, and the caller was not told otherwise."""
-        text, now = delivered.text, self.world.now
-        via = text.elements("via")[1]
-        branch = via.partition(";branch=")[2].partition(";")[0]
-        asked = next(
-            asked
-            for asked in reversed(self.world.asked)
-            if asked.text.method == "INVITE" and f";branch={branch};" in asked.text.value("via") + ";"
-        )
+        asked, now = delivered.origin, self.world.now
+        if asked is None or self.world.running[asked.key] is not asked:
+            return False
         if asked.refused or asked.key not in self.world.core.node.layer.servers:
             return False
         if delivered.first_2xx is None:
