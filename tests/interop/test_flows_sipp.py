@@ -9,12 +9,35 @@ from pathlib import Path
 import pytest
 from flow_sipp import CALLS, assert_within_transaction, branch, by_call, dialogs, tag
 from flow_stage import Stage
+from sipmend_peer import Sipmend
+from udp_relay import UdpRelay
 
 DIRECTIONS = ("outgoing", "incoming")
 REFUSALS = {
     302: ("flow_moved_answerer", "Contact: <sip:carol@198.51.100.9:5062>;q=0.5"),
     486: ("flow_busy_answerer", "Retry-After: 30"),
 }
+
+
+# The switches with which the far end of the client sends BYE.
+ENDED_BY = {"outgoing": ("far_end_ends",), "incoming": ()}
+
+
+class MovingStage(Stage):
+    """A stage whose client is behind a NAT that gives it another port when it sends UPDATE."""
+
+    relay: UdpRelay | None = None
+
+    def __init__(self, work: Path, cleanup: ExitStack) -> None:
+        super().__init__("udp", work, cleanup)
+
+    def start_proxy(self) -> Sipmend:
+        """The proxy, and the NAT before it."""
+        proxy = super().start_proxy()
+        moves = UdpRelay(proxy.address, moves=lambda octets: octets.startswith(b"UPDATE "))
+        self.relay = self.cleanup.enter_context(moves)
+        self.to_proxy = self.relay.near
+        return proxy
 
 
 @pytest.fixture(params=["udp", "tcp"])
@@ -137,3 +160,16 @@ def test_call_that_nobody_answers_ends_with_408(stage: Stage) -> None:
     played = stage.play_flow("outgoing", "flow_refused_caller", "flow_silent_answerer")
     assert len(by_call(played.caller.got(408))) == CALLS
     assert len({branch(seen) for seen in played.answerer.got("INVITE")}) == CALLS
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_call_goes_on_when_the_nat_moves_the_client(tmp_path: Path, direction: str) -> None:
+    """The client's UPDATE comes by another port of its NAT: what the far end sends from then on goes there."""
+    with ExitStack() as cleanup:
+        stage = MovingStage(tmp_path, cleanup)
+        played = stage.play_flow(direction, "flow_talk_caller", "flow_talk_answerer", ENDED_BY[direction], calls=1)
+        assert stage.relay is not None
+        assert len(set(stage.relay.ports)) == 2
+        client = played.caller if direction == "outgoing" else played.answerer
+        server = played.answerer if direction == "outgoing" else played.caller
+        assert len(server.sent("BYE")) == len(client.got("BYE")) == 1
