@@ -13,6 +13,7 @@ from proxy.flow import Flow, Listener
 from proxy.sip.message import Request
 from proxy.sip.registry import (
     INVITE,
+    MAX_FORWARDS,
     NOTIFY,
     RECORD_ROUTE,
     REFER,
@@ -29,14 +30,21 @@ _LESS = {b"Max-Forwards: %d" % hops: b"Max-Forwards: %d" % (hops - 1) for hops i
 
 def spend_hop(request: Request) -> None:
     """Take one from Max-Forwards (16.6 step 3); validation has seen that it is a number above 0."""
-    index = request.places().max_forwards
-    if index > 0:
-        line = request.lines[index]
-        less = _LESS.get(line)
-        if less is None:
-            name, _, value = line.partition(b":")
-            less = b"%b: %d" % (name.rstrip(), int(value) - 1)
-        request.lines[index] = less
+    places = request.places()
+    if places.limits == 1:
+        _spend(request, places.max_forwards)
+    elif places.limits:
+        for index in request.indexes(MAX_FORWARDS):
+            _spend(request, index)
+
+
+def _spend(request: Request, index: int) -> None:
+    line = request.lines[index]
+    less = _LESS.get(line)
+    if less is None:
+        name, _, value = line.partition(b":")
+        less = b"%b: %d" % (name.rstrip(), int(value) - 1)
+    request.lines[index] = less
 
 
 def loop_mark(request: Request, side: int) -> bytes:

@@ -61,17 +61,21 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
         raise SipError(f"the scheme {uri.scheme.decode('ascii', 'replace')} cannot be routed here", 416, "scheme")
     if uri.headers:
         raise SipError("the Request-URI carries header fields")
-    if places.max_forwards > 0 and request.lines[places.max_forwards] not in _USUAL_MAX_FORWARDS:
-        value = request.value(MAX_FORWARDS) or b""
-        if not value.isdigit() or len(value) > 10:
-            raise SipError("Max-Forwards is not a number")
-        if int(value) == 0:
-            raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
+    if places.limits and (places.limits > 1 or request.lines[places.max_forwards] not in _USUAL_MAX_FORWARDS):
+        _check_hops(request.values(MAX_FORWARDS))
     if places.proxy_require > 0:
         wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
         if unknown:
             raise ExtensionError(unknown)
+
+
+def _check_hops(values: list[bytes]) -> None:
+    """There are hops left, whichever of several lines counts (16.3 step 3)."""
+    if not all(value.isdigit() and len(value) <= 10 for value in values):
+        raise SipError("Max-Forwards is not a number")
+    if not all(int(value) for value in values):
+        raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
 
 
 def check_other_vias(request: Request) -> None:
