@@ -9,6 +9,9 @@ from proxy.sip.parser import parse_message
 from proxy.sip.places import places_of
 from proxy.sip.registry import CALL_ID, CONTACT, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, PRIVACY, ROUTE, TO, VIA
 
+# Compiled classes have no __slots__; what they have is listed all the same.
+FIELDS = [name for name in dir(places_module.Places) if not name.startswith("_")]
+
 OCTETS = (
     b"INVITE sip:b@h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK2\r\n"
     b"Route: <sip:r;lr>\r\nfrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\ni: c\r\nCSeq: 1 INVITE\r\nProxy-Require: x\r\n"
@@ -53,7 +56,7 @@ def test_follow_every_change_of_the_lines(name):
         change()
         fresh = places_module.Places(message.names)
         found = message.places()
-        assert [getattr(found, slot) for slot in fresh.__slots__] == [getattr(fresh, slot) for slot in fresh.__slots__]
+        assert [getattr(found, slot) for slot in FIELDS] == [getattr(fresh, slot) for slot in FIELDS]
     assert copy.places().via == 1
 
 
