@@ -233,6 +233,8 @@ class ToServer:
         target = targets.choose() if removed.mark is None else targets.of_dialog(removed.mark.target)
         if target is None:
             raise SipError("the server's address is not known yet", 503, "no_target")
+        if removed.mark is None and target is not targets.all[0]:
+            self._node.counts.failovers += 1
         return target
 
     def _flow_for(self, request: Request, target: Target, flow: Flow, out: list[Effect]) -> Flow:
