@@ -16,14 +16,18 @@ DOMAIN = "pbx.test"
 
 
 class Kamailio:
-    """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`."""
+    """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`.
 
-    def __init__(self, address: str, work: Path) -> None:
+    `patience` is how long it waits for the first answer to a request, in milliseconds.
+    """
+
+    def __init__(self, address: str, work: Path, patience: int = 30_000) -> None:
         self.host = address
         self.address = (address, 5060)
         work.mkdir(parents=True, exist_ok=True)
         config = work / "kamailio.cfg"
-        config.write_text(TEMPLATE.read_text().replace("@ADDRESS@", address).replace("@WORK@", str(work)))
+        text = TEMPLATE.read_text().replace("@ADDRESS@", address).replace("@WORK@", str(work))
+        config.write_text(text.replace("@PATIENCE@", str(patience)))
         argv = [need("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "64", "-M", "8"]
         argv += ["-w", str(work), "-Y", str(work), "-P", str(work / "kamailio.pid")]
         self.process = PeerProcess(argv, work, "kamailio")
