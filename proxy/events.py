@@ -61,12 +61,16 @@ class FlowClosed:
 
 
 class SendFailed:
-    """The socket refused a datagram (ENETUNREACH, EPERM, EMSGSIZE ...), or ICMP said nobody listens there."""
+    """The socket refused a datagram (ENETUNREACH, EPERM, EMSGSIZE ...), or ICMP said nobody listens there.
 
-    __slots__ = ("flow", "now", "reason")
+    `octets` is the datagram if it was too large: that says nothing about the address. Else None.
+    """
 
-    def __init__(self, flow: Flow, reason: str, now: float) -> None:
+    __slots__ = ("flow", "now", "octets", "reason")
+
+    def __init__(self, flow: Flow, reason: str, now: float, octets: bytes | None = None) -> None:
         self.flow = flow
+        self.octets = octets
         self.reason = reason
         self.now = now
 

@@ -83,7 +83,7 @@ class ProxyCore:
             node.layer.flow_failed(event.flow, out)
         elif isinstance(event, SendFailed):
             self.counts.dropped["send_failed"] += 1
-            node.layer.datagram_failed(event.flow, out)
+            node.layer.datagram_failed(event.flow, out, event.octets)
         elif isinstance(event, FramingFailed):
             self._unframed(event, out)
         elif isinstance(event, BindingsStored):

@@ -150,10 +150,14 @@ class TransactionLayer:
         for t in self._by_flow.pop(flow.number, ()):
             t.step(TRANSPORT_ERROR, None, out)
 
-    def datagram_failed(self, flow: Flow, out: list[Effect]) -> None:
-        """A datagram could not be sent, or nobody listens there: the requests that wait for a first answer fail."""
+    def datagram_failed(self, flow: Flow, out: list[Effect], octets: bytes | None = None) -> None:
+        """A datagram could not be sent, or nobody listens there: the requests that wait for a first answer fail.
+
+        With `octets` only the request that is this very datagram: it was too large, the others were not.
+        """
         for t in [t for t in self.clients.values() if t.flow.key == flow.key and t.octets]:
-            t.step(TRANSPORT_ERROR, None, out)
+            if octets is None or t.octets == octets:
+                t.step(TRANSPORT_ERROR, None, out)
 
     # -- time and figures
 

@@ -83,7 +83,10 @@ class UdpPort(DatagramProtocol):
             if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
                 return  # a full socket buffer is loss: retransmission heals it
             name = errno.errorcode.get(error.errno or 0, "error").lower()
-            self._deliver(SendFailed(flow, f"{name}: {os.strerror(error.errno or 0)}", self._clock()))
+            reason = f"{name}: {os.strerror(error.errno or 0)}"
+            # One message that is too large must not make the address look dead to all others.
+            too_large = octets if error.errno == errno.EMSGSIZE else None
+            self._deliver(SendFailed(flow, reason, self._clock(), too_large))
 
     def close_flow(self, flow: Flow, reason: str) -> None:
         """There is nothing to close."""

@@ -219,6 +219,14 @@ class TestEvents:
         assert parse_message(send.octets).status == 500
         assert play.core.counts.dropped["send_failed"] == 1
 
+    def test_a_message_that_is_too_large_is_nobody_elses_fault(self, play):
+        """Or a single client could make the calls of all others fail, and the server look dead."""
+        play.hears(play.phone, INVITE)
+        out = play.core.handle(SendFailed(play.server, "emsgsize: Message too long", play.now, b"another message"))
+        assert [effect for effect in out if isinstance(effect, Send)] == []
+        assert play.core.node.targets.all[0].up
+        assert play.core.counts.dropped["send_failed"] == 1
+
     def test_addresses_of_the_server_change(self, play):
         play.core.handle(TargetsResolved(((0, "10.0.0.6", 5060),), play.now))
         out = play.core.handle(MessageReceived(play.phone, INVITE, play.now))

@@ -313,6 +313,12 @@ class TestFailures:
         assert (calling.told, bye.told) == (["transport error"], ["transport error"])
         assert (ringing_user.told, elsewhere.told) == ([180], [])
 
+    def test_a_datagram_that_is_too_large_fails_alone(self, play):
+        _, invite = play.forwards(branch=b"z9hG4bKcalling")
+        large, bye = play.forwards("BYE", b"z9hG4bKbye")
+        play.layer.datagram_failed(udp_flow(), play.out, large.octets)
+        assert (invite.told, bye.told) == ([], ["transport error"])
+
     def test_server_transactions_do_not_mind(self, play):
         """> the server transaction MUST NOT be destroyed (6026 8.8)"""
         t = play.opens(request())
