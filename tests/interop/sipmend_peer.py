@@ -45,7 +45,10 @@ def settings(server: str, domain: str, edge: str, inside: str, work: Path) -> di
 
 
 class Sipmend:
-    """A running proxy: `address` is where clients send, `inside` the IP address the server sees."""
+    """A running proxy: `address` is where clients send, `inside` the IP address the server sees.
+
+    `changes` are settings in place of the usual ones; those of `server` add to them.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,11 @@ class Sipmend:
         config = work / "sipmend.yaml"
         wanted = settings(server, domain, self.edge, self.inside, work)
         wanted["server"]["health"] = health or {}
-        config.write_text(yaml.safe_dump(wanted | dict(changes or {})))
+        given = dict(changes or {})
+        wanted["server"] |= given.pop("server", {})
+        if "targets" in wanted["server"]:
+            del wanted["server"]["uri"]
+        config.write_text(yaml.safe_dump(wanted | given))
         argv = [*command(), "run", "-c", str(config)]
         self.process = PeerProcess(argv, work, "sipmend", {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"})
         self.process.await_start(lambda: bool(READY.search(self.process.log())))
