@@ -8,7 +8,7 @@ from __future__ import annotations
 from proxy.core.settings import CoreSettings
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Message
+from proxy.sip.message import Message, Response
 from proxy.sip.registry import PRIVACY
 from proxy.sip.uri import Uri, canonical_user, escape_user, parse_uri
 
@@ -89,3 +89,12 @@ def hides_sender(message: Message) -> bool:
         return True
     user = message.from_.uri.user
     return user is None or user.lower() == b"anonymous"
+
+
+def hides_answerer(response: Response) -> bool:
+    """Whether the sender of a response began the dialog as anonymous: then its own side is the To."""
+    try:
+        user = response.to.uri.user
+    except HeaderError:
+        return False
+    return user is not None and user.lower() == b"anonymous"

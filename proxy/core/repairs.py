@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.binding import Binding
 from proxy.core.guests import Guests
-from proxy.core.identity import hides_sender, user_of
+from proxy.core.identity import hides_answerer, hides_sender, user_of
 from proxy.core.settings import CoreSettings
 from proxy.effects import Effect
 from proxy.flow import SERVER, TRANSPORTS, Flow, Listener
@@ -47,14 +47,14 @@ class Names:
 
     def shown(self, binding: Binding | None, message: Message, flow: Flow) -> bytes:
         """The name of a message's sender; `anonymous` for one who wants no identity shown."""
-        request = isinstance(message, Request)
+        hidden = hides_answerer(message) if isinstance(message, Response) else hides_sender(message)
         if binding is not None and binding.shown:
-            if request and hides_sender(message):
+            if hidden:
                 return b"sip:anonymous@%b;b=%b" % (self.address, binding.token)
             return binding.shown
         if binding is not None:
             return binding.contact
-        if request and hides_sender(message):
+        if hidden:
             user = b"anonymous"
         else:
             user = self.guest_user(message)

@@ -69,6 +69,14 @@ class TestNames:
         assert play.names.shown(None, hiding, ALICE).startswith(b"sip:anonymous@")
         assert play.names.shown(binding, response(200, "Privacy: id"), ALICE) == binding.shown
 
+    def test_anonymous_where_a_caller_who_hid_answers_a_request_in_the_dialog(self, play):
+        """Its 200 to a re-INVITE must not tell what its INVITE did not."""
+        binding = play.binding()
+        hiding = response(200, "To: <sip:Anonymous@anonymous.invalid>;tag=1")
+        assert play.names.shown(binding, hiding, ALICE) == b"sip:anonymous@%b;b=%b" % (ADDRESS.encode(), binding.token)
+        for to in ("To: <sip:example.com>;tag=1", "To: <sip:[>;tag=1"):
+            assert play.names.shown(binding, response(200, to), ALICE) == binding.shown
+
     def test_binding_whose_contact_was_left_shows_that(self, play):
         assert play.names.shown(play.binding(b""), request(), ALICE) == b"sip:x@9sh.invalid"
 
