@@ -73,6 +73,7 @@ WIDE = {
     "proxy.cli": "every command starts here: it joins the settings, the rules, the service and the demo",
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.node": "holds the parts of one node for the steps, and decides nothing",
+    "proxy.core.registration": "both ways of REGISTER: what a request names, and what its 2xx makes of it",
     "proxy.core.to_server": "one way of a message from end to end; each step it calls is a module of its own",
     "proxy.core.to_client": "one way of a message from end to end; each step it calls is a module of its own",
     "proxy.core.way_home": "one way of a message from end to end; each step it calls is a module of its own",

@@ -16,6 +16,7 @@ from proxy.effects import Effect, Record
 from proxy.flow import Flow
 from proxy.repair.rule import REPAIR
 from proxy.sip.address import NameAddr, parse_name_addr
+from proxy.sip.contact import is_token
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response, line_value
 from proxy.sip.params import split_list
@@ -82,7 +83,9 @@ def read_registration(request: Request, flow: Flow, node: Node) -> Registration:
     for contact in request.contacts:
         if contact.addr == b"*":
             registration.star = True
-        elif is_nameable(contact):
+            continue
+        contact.uri  # noqa: B018  # raises where it cannot be read
+        if is_nameable(contact):
             binding = _binding_of(contact, registration, flow, node)
             asked = seconds(contact.param(b"expires"), default)
             registration.named.append(Named(binding, contact.addr, asked))
@@ -95,7 +98,7 @@ def is_nameable(contact: NameAddr) -> bool:
         uri = contact.uri
     except HeaderError:
         return False
-    return uri.scheme in (b"sip", b"sips") and uri.param(b"gr") is None and uri.param(b"b") is None
+    return uri.scheme in (b"sip", b"sips") and uri.param(b"gr") is None and not is_token(uri.param(b"b"))
 
 
 def _binding_of(contact: NameAddr, registration: Registration, flow: Flow, node: Node) -> Binding:

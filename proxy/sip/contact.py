@@ -13,6 +13,9 @@ from proxy.sip.registry import CONTACT, CSEQ, INVITE, NOTIFY, REFER, SUBSCRIBE, 
 
 # Requests that set or refresh the remote target of a dialog, and those whose 2xx does so: RFC 3261 section 12.1,
 # RFC 3311 section 5, RFC 6665 section 4.1, RFC 3515 section 2.2.
+# Eighty bits, as we write them, take so many characters.
+SHORTEST_TOKEN: Final = 16
+
 TARGET_REQUESTS: Final = (INVITE, SUBSCRIBE, REFER, NOTIFY, UPDATE)
 TARGET_RESPONSES: Final = (INVITE, UPDATE, SUBSCRIBE)
 
@@ -62,7 +65,12 @@ def is_plain(contact: NameAddr) -> bool:
     """
     if contact.addr == b"*" or not contact.uri.host:
         return False
-    return uri_param(contact, b"gr") is None and uri_param(contact, b"b") is None
+    return uri_param(contact, b"gr") is None and not is_token(uri_param(contact, b"b"))
+
+
+def is_token(value: bytes | None) -> bool:
+    """Whether the value of a `b` parameter has the form of a token of ours; anybody else may have a `b` too."""
+    return value is not None and len(value) >= SHORTEST_TOKEN and value.isalnum()
 
 
 def contacts_at(message: Message, index: int) -> list[NameAddr]:

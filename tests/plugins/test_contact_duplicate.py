@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from ruling import put, request
 
-A = "<sip:alice@s;b=1>"
-B = "<sip:alice@s;b=2>"
+A = "<sip:alice@s;b=k3v9x2m7q4w8z5c1>"
+B = "<sip:alice@s;b=k3v9x2m7q4w8z5c2>"
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ class TestEdits:
 
 
 class TestReach:
-    MOVE = [Replace(6, b"Contact: <sip:alice@198.51.100.7:5060;b=x>")]
+    MOVE = [Replace(6, b"Contact: <sip:alice@198.51.100.7:5060;b=k3v9x2m7q4w8z5c1>")]
 
     def test_follows_an_edit_of_contact(self):
         """The rules behind meet the Contact as it is now; those before are not met again."""
