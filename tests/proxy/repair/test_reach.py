@@ -69,7 +69,8 @@ def test_hosts(host, expected):
     ("contact", "expected"),
     [
         ("*", LEFT), ("<tel:+49301234>", LEFT), ("<mailto:a@b.example>", LEFT), ("<sip:a@10.0.0.1;gr>", LEFT),
-        ("<sip:a@10.0.0.1;gr=x>", LEFT), ("<sip:a@10.0.0.1;b=k3v9x2m7q4w8z5c1>", LEFT), ("<sip:a@10.0.0.1>;b=k3v9x2m7q4w8z5c1", PRIVATE),
+        ("<sip:a@10.0.0.1;gr=x>", LEFT), ("<sip:a@10.0.0.1;b=k3v9x2m7q4w8z5c1>", LEFT),
+        ("<sip:a@10.0.0.1>;b=k3v9x2m7q4w8z5c1", PRIVATE),
         ("sip:a@10.0.0.1;b=k3v9x2m7q4w8z5c1", LEFT), ("<sip:b=x@10.0.0.1>", PRIVATE), ("<sip:a@10.0.0.1?b=x>", PRIVATE),
         ("", UNPARSABLE), ("None", UNPARSABLE), ("<sip:>", UNPARSABLE), ("<sip:a@10.0.0.1", UNPARSABLE),
         (",", UNPARSABLE),
