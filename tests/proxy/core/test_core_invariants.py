@@ -20,6 +20,8 @@ WAITS = (0.05, 0.2, 0.5, 0.5, 1.0, 2.0, 4.0, 12.0, 33.0, 190.0)
 STATUSES = (100, 180, 183, 200, 200, 202, 302, 407, 486, 487, 503, 600)
 LONG = 32.0  # 64*T1
 PICK = st.integers(0, 1000)
+UDP_ONE, TCP_ONE, UDP_TWO = "udp://10.0.0.5:5060", "tcp://10.0.0.5:5060", "udp://10.0.0.6:5060"
+TARGETS = ((UDP_ONE,), (TCP_ONE,), (UDP_ONE, UDP_TWO), (TCP_ONE, UDP_TWO))
 
 
 class Caller:
@@ -41,15 +43,16 @@ class Caller:
 class CoreUnderTurmoil(RuleBasedStateMachine):
     """The state is the world's; the rules are what anybody around the core may do."""
 
-    @initialize(address=st.sampled_from(("udp://10.0.0.5:5060", "tcp://10.0.0.5:5060")))
-    def begin(self, address):
-        self.world = world = Turmoil(address)
+    @initialize(servers=st.sampled_from(TARGETS))
+    def begin(self, servers):
+        self.world = world = Turmoil(*servers)
         self.callers = [
             Caller(world, "ada", 0, "198.51.100.7:31000"),
             Caller(world, "tom", 1, "198.51.100.8:32000"),
             Caller(world, "eve", 2, "198.51.100.9:33000"),
         ]
-        self.server = world.server("k", transport=0 if address.startswith("udp") else 1).flow
+        self.server = world.server("k", transport=0 if servers[0].startswith("udp") else 1).flow
+        self.second = world.server("second", "10.0.0.6:5060").flow
         self.number = 0
 
     # -- requests
@@ -68,10 +71,17 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
         }
         return compose(f"{method} {uri} SIP/2.0", {**headers, **more}, (), b"")
 
-    @rule(who=PICK, method=st.sampled_from(("INVITE", "INVITE", "MESSAGE", "REGISTER", "BYE", "OPTIONS")))
-    def client_asks(self, who, method):
+    @rule(
+        who=PICK,
+        method=st.sampled_from(("INVITE", "INVITE", "MESSAGE", "REGISTER", "BYE", "OPTIONS")),
+        large=st.booleans(),
+    )
+    def client_asks(self, who, method, large):
+        """A large request leaves by TCP where that can be had, and else by UDP."""
         caller = self.callers[who % 3]
         more = {"to": "<sip:someone@example.com>;tag=t"} if method == "BYE" else {}
+        if large:
+            more["subject"] = "x" * 1300
         uri = "sip:example.com" if method == "REGISTER" else "sip:someone@example.com"
         self.world.hears(caller.flow, self._request(method, uri, caller.via, caller.name, **more))
 
@@ -252,9 +262,9 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
             if flow.listener.side == self.server.listener.side:
                 self.world.close(flow)
 
-    @rule(who=st.integers(0, 3))
+    @rule(who=st.integers(0, 4))
     def datagram_fails(self, who):
-        flow = [*(caller.flow for caller in self.callers), self.server][who]
+        flow = [*(caller.flow for caller in self.callers), self.server, self.second][who]
         if not is_stream(flow):
             self.world.trace.append(f"           >> {flow!r} cannot be reached")
             self.world.feed(SendFailed(flow, "refused", self.world.now))
