@@ -42,10 +42,6 @@ class Asked:
         self.answered = False  # the far end gave a final answer in time
         self.finals: dict[bytes, int] = {}  # octets -> status
 
-    @property
-    def refused(self) -> bool:
-        return any(status >= 300 for status in self.finals.values())
-
 
 class Delivered:
     """A request that the core sent to a far end, who may answer it."""
@@ -55,6 +51,7 @@ class Delivered:
         self.flow = flow
         self.origin = origin  # None: a CANCEL of the core's own
         self.first_2xx: float | None = None
+        self.refused = False  # it gave another final answer: a 2xx after that counts no more (17.1.1.2)
 
 
 class Turmoil(World):

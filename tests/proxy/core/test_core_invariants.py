@@ -224,21 +224,28 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
         if not flow.open:
             return
         asked = delivered.origin
+        in_time = False
         if status >= 200 and asked is not None and self.world.running[asked.key] is asked:
             server = self.world.core.node.layer.servers.get(asked.key)
-            asked.answered |= server is not None and server.state in (TRYING, PROCEEDING)
+            in_time = server is not None and server.state in (TRYING, PROCEEDING)
+        before = len(self.world.delivered)
         must_pass = text.method == "INVITE" and 200 <= status < 300 and self._is_awaited(delivered)
         answers = self.world.hears(flow, compose(f"SIP/2.0 {status} Test", headers, (), b""))
+        delivered.refused |= status >= 300
+        if asked is not None and (status != 503 or len(self.world.delivered) == before):
+            asked.answered |= in_time  # a 503 that sent it on to the next target is no answer
         if must_pass and not any(200 <= answer.status < 300 for _, answer in answers):
             self.world.fail("a 2xx to INVITE was lost")
 
     def _is_awaited(self, delivered: Delivered) -> bool:
-        """Whether the far end sent its first 2xx in time, and the caller was not told otherwise."""
+        """Whether the far end sent its first 2xx in time; what the caller was told before does not count."""
         asked, now = delivered.origin, self.world.now
         if asked is None or self.world.running[asked.key] is not asked:
             return False
-        if asked.refused or asked.key not in self.world.core.node.layer.servers:
-            return False
+        layer = self.world.core.node.layer
+        branch = delivered.text.value("via").partition(";branch=")[2].partition(";")[0]
+        if delivered.refused or asked.key not in layer.servers or branch.encode() not in layer.clients:
+            return False  # it refused before, or our own timer ended the wait for it
         if delivered.first_2xx is None:
             delivered.first_2xx = now
         return now < delivered.first_2xx + LONG
