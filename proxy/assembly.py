@@ -99,6 +99,8 @@ def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Se
         max_header_lines=limits.max_header_lines,
         health_interval=server.health.interval,
         health_timeout=server.health.timeout,
+        give_up=server.health.give_up,
+        large_by_stream=server.large_requests == "tcp",
         timers=Timers(timers.t1, timers.t2, timers.t4, timers.c),
     )
 

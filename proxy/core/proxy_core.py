@@ -168,10 +168,25 @@ class ProxyCore:
         except OwnOptions:
             self._answer_options(request, key, flow, out)
         except SipError as error:
-            if self._is_silent(request, error):
-                self._drop("options_gone")
-            else:
-                refuse(request, flow, error, node, out, via_before)
+            self._refuse(request, key, flow, error, via_before, out)
+
+    def _refuse(
+        self,
+        request: Request,
+        key: ServerKey,
+        flow: Flow,
+        error: SipError,
+        via_before: bytes | None,
+        out: list[Effect],
+    ) -> None:
+        """Answer what cannot be forwarded."""
+        opened = self.node.layer.servers.get(key)
+        if opened is not None:  # what raises so late must not leave a transaction without an end
+            opened.end()
+        if self._is_silent(request, error):
+            self._drop("options_gone")
+        else:
+            refuse(request, flow, error, self.node, out, via_before)
 
     def _repeat(self, known: ServerTransaction, request: Request, flow: Flow, out: list[Effect]) -> None:
         """A request again, or the ACK to a refusal: from whom the first one came."""

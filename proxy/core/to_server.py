@@ -5,14 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from proxy.binding import Binding
-from proxy.core.forwarding import (
-    add_hop,
-    has_looped,
-    loop_mark,
-    record_routes,
-    spend_hop,
-    wants_record_route,
-)
+from proxy.core.branches import Branches
+from proxy.core.forwarding import has_looped, loop_mark, spend_hop
 from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
@@ -22,12 +16,12 @@ from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_r
 from proxy.core.targets import Target, plain_host, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
-from proxy.effects import Effect, Note, Record, Send
+from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
 from proxy.repair.rule import REPAIR
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request
-from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE
+from proxy.sip.registry import ACK, REGISTER, ROUTE
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
 
@@ -35,11 +29,12 @@ from proxy.transaction.key import ServerKey
 class ToServer:
     """Forwards what clients send."""
 
-    __slots__ = ("_home", "_node", "_proxies", "_routes")
+    __slots__ = ("_branches", "_home", "_node", "_proxies", "_routes")
 
     def __init__(self, node: Node, routes: OwnRoutes, home: Home) -> None:
         self._node = node
         self._routes = routes
+        self._branches = Branches(node, routes)
         self._home = home
         self._proxies = {
             listener.index: tuple(ip_network(network) for network in listener.proxies)
@@ -76,23 +71,25 @@ class ToServer:
             renamed = registration.renamed()
             add_path(request, registration, target, node)
         node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
-        branch = node.mint.branch(mark)
-        routes = self._own_routes(request, flow, leaving, binding, target) if wants_record_route(request) else ()
-        add_hop(request, leaving.listener, branch, routes)
         if method == ACK:
-            out.append(Send(leaving, request.octets(), ACK))
+            self._branches.acknowledge(request, leaving, mark, out)
             return None
+        guest = None
+        if binding is None and method != REGISTER and received.places().contact > 0:
+            guest = self._guest_contact(received, flow)
+        # From here on nothing raises: the transaction would be left without an end.
         server = node.layer.open_server(received, key, home, out)
         context = ResponseContext(self._home, node.layer, received, flow, server)
         context.binding = binding
+        context.guest = guest
         context.registration = registration
         context.second_hop = second_hop
         context.sent_by_port = received.via.port if hop is None else hop.port
-        context.target = target
+        if removed.mark is not None and received.to.tag is not None:
+            context.marked = node.bindings.by_token(removed.mark.subject)
         if via_before is not None:
             context.note_via(via_before)
-        self._note_client(context, received, removed)
-        context.branches.append(node.layer.open_client(request, branch, leaving, context, out))
+        self._branches.begin(context, request, target, leaving, mark, out)
         return None
 
     # -- who
@@ -124,22 +121,15 @@ class ToServer:
             binding.last_used = node.layer.scene.now
         return binding
 
-    def _note_client(self, context: ResponseContext, received: Request, removed: Removed) -> None:
-        """Keep what a 2xx will prove about the client: where its dialog is now, or a guest's own Contact."""
-        if removed.mark is not None and received.to.tag is not None:
-            context.marked = self._node.bindings.by_token(removed.mark.subject)
-        if context.binding is None and CONTACT in received.names and received.method != REGISTER:
-            context.guest = self._guest_contact(received, context.flow)
-
     def _guest_contact(self, request: Request, flow: Flow) -> tuple[bytes, bytes, bytes] | None:
         """Token, user and own Contact of a guest, to be remembered once the far side has learned them."""
         try:
             contacts = request.contacts
             if not contacts or not is_nameable(contacts[0]):
                 return None
+            user = b"anonymous" if hides_sender(request) else self._node.names.guest_user(request)
         except HeaderError:
             return None
-        user = b"anonymous" if hides_sender(request) else self._node.names.guest_user(request)
         return (self._node.guests.token(flow), user, contacts[0].addr)
 
     # -- where
@@ -230,7 +220,8 @@ class ToServer:
     def _target(self, removed: Removed) -> Target:
         """The server for this request: its dialog's, or the next by choice."""
         targets = self._node.targets
-        target = targets.choose() if removed.mark is None else targets.of_dialog(removed.mark.target)
+        now = self._node.now
+        target = targets.choose(now) if removed.mark is None else targets.of_dialog(removed.mark.target, now)
         if target is None:
             raise SipError("the server's address is not known yet", 503, "no_target")
         if removed.mark is None and target is not targets.all[0]:
@@ -280,13 +271,3 @@ class ToServer:
             )
             fields = {"method": request.kind, "host": host, "port": port, "call_id": request.call_id}
             out.append(Note("info", text, fields))
-
-    def _own_routes(
-        self, request: Request, flow: Flow, leaving: Flow, binding: Binding | None, target: Target
-    ) -> tuple[bytes, ...]:
-        subject = guest_subject(flow) if binding is None else binding.token
-        call_id = request.call_id
-        user = self._node.mint.record_route(subject, target.index, flow.mark, call_id)
-        routes = record_routes(leaving, flow.listener, user, request.uri[:5].lower() == b"sips:")
-        self._routes.remember(routes, call_id, RouteMark(subject, target.index, flow.mark))
-        return routes

@@ -131,6 +131,15 @@ class TestBrokenMessages:
         play.wait(1000.0)
         assert play.alive == 0
 
+    def test_request_whose_sender_cannot_be_named_leaves_nothing(self, play):
+        """From has no readable URI, Contact is that of a guest: what fails late is ended all the same."""
+        octets = changed(INVITE.replace(b"INVITE", b"BYE"), b"<sip:alice@example.com>;tag=f1", b"\xff")
+        for sent in play.hears(play.phone, octets):
+            if isinstance(sent, Request):
+                play.answered(sent, 200)
+        play.wait(400.0)
+        assert play.alive == 0
+
     HEADERS = (b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Contact", b"Max-Forwards", b"Route", b"Content-Length")
 
     @settings(max_examples=150, deadline=None)
