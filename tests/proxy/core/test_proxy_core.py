@@ -182,6 +182,18 @@ class TestEnds:
         assert set(answers) == ({408} if method == b"INVITE" else set())
         assert play.alive == 0
 
+    @pytest.mark.parametrize("sender", [b"*", b"0", b"<sip:r000@203.0.113.10;lr", b"\xff"])
+    @pytest.mark.parametrize("method", [b"INVITE", b"BYE"])
+    def test_from_without_a_readable_uri(self, play, method, sender):
+        """One that was refused after its transaction had been opened stayed for ever."""
+        octets = changed(INVITE.replace(b"INVITE", method), b"<sip:alice@example.com>;tag=f1", sender)
+        for flow in (play.phone, play.server):
+            for sent in play.hears(flow, octets):
+                if isinstance(sent, Request):
+                    play.answered(sent, 486)
+        play.wait(200.0)
+        assert play.alive == 0
+
     def test_final_answer_without_an_ack(self, play):
         (invite, *_) = play.hears(play.phone, INVITE)
         play.answered(invite, 486)
