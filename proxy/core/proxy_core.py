@@ -12,10 +12,9 @@ from proxy.core.health import Health
 from proxy.core.hops import known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
+from proxy.core.own_answers import OwnAnswers
 from proxy.core.refusal import refusal_tag, refuse
-from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext
-from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
 from proxy.core.to_client import OwnOptions, ToClient
@@ -41,7 +40,7 @@ from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
-from proxy.transaction.key import ServerKey, branch_key, server_key
+from proxy.transaction.key import branch_key, server_key
 from proxy.transaction.layer import ServerTransaction
 from proxy.transaction.machine import BY_CLASS
 
@@ -49,7 +48,17 @@ from proxy.transaction.machine import BY_CLASS
 class ProxyCore:
     """One node's core. Not reentrant: one event at a time, effects carried out in order before the next."""
 
-    __slots__ = ("_health", "_home", "_housekeeping", "_routes", "_to_client", "_to_server", "counts", "node")
+    __slots__ = (
+        "_health",
+        "_home",
+        "_housekeeping",
+        "_own_answers",
+        "_routes",
+        "_to_client",
+        "_to_server",
+        "counts",
+        "node",
+    )
 
     def __init__(
         self,
@@ -67,6 +76,7 @@ class ProxyCore:
         self._home = WayHome(node)
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
+        self._own_answers = OwnAnswers(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
 
@@ -152,7 +162,7 @@ class ProxyCore:
         try:
             check_request(request)
             if request.method == CANCEL:
-                self._cancel(request, key, flow, out)
+                self._own_answers.cancel(request, key, flow, out)
             elif request.method == ACK and self._is_own_tag(request):
                 self._drop("ack_to_own_answer")
             elif len(node.layer.servers) >= node.settings.max_transactions:
@@ -166,7 +176,7 @@ class ProxyCore:
             else:
                 self._to_client.handle(request, key, flow, hop, None, out)
         except OwnOptions:
-            self._answer_options(request, key, flow, out)
+            self._own_answers.options(request, key, flow, out)
         except SipError as error:
             if self._is_silent(request, error):
                 self._drop("options_gone")
@@ -202,27 +212,6 @@ class ProxyCore:
         self.node.via_repairs.request_in(request, flow, None, True, None, out)
         index = request.index(VIA)
         return before if index > 0 and request.lines[index] != before else None
-
-    def _cancel(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
-        """Answer a CANCEL ourselves and pass it on hop by hop (9.2, 16.10)."""
-        node = self.node
-        cancelled = node.layer.find_cancelled(request, key, flow)
-        home = reply_flow(request, flow, node.flows, node.counts)
-        stamp_via(request, flow)
-        server = node.layer.open_server(request, key, home, out)
-        status = 481 if cancelled is None else 200
-        self.counts.responses[(flow.listener.side, status)] += 1
-        node.layer.answer(server, status, make_reply(request, status, refusal_tag(request, node)), out)
-        if cancelled is not None and isinstance(cancelled.user, ResponseContext):
-            cancelled.user.cancel(out)
-
-    def _answer_options(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
-        """The server asks whether we are there (11.2)."""
-        node = self.node
-        home = reply_flow(request, flow, node.flows, node.counts)
-        server = node.layer.open_server(request, key, home, out)
-        self.counts.responses[(flow.listener.side, 200)] += 1
-        node.layer.answer(server, 200, make_reply(request, 200, refusal_tag(request, node)), out)
 
     def _response(self, response: Response, flow: Flow, out: list[Effect]) -> None:
         node = self.node
