@@ -17,7 +17,7 @@ from proxy.core.refusal import refusal_tag, refuse
 from proxy.core.response_context import ResponseContext
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
-from proxy.core.to_client import OwnOptions, ToClient
+from proxy.core.to_client import ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
 from proxy.core.validation import check_other_vias, check_request, check_syntax
@@ -160,7 +160,7 @@ class ProxyCore:
             self._repeat(known, request, flow, out)
             return
         try:
-            check_request(request)
+            ends_here = check_request(request)
             if request.method == CANCEL:
                 self._own_answers.cancel(request, key, flow, out)
             elif request.method == ACK and self._is_own_tag(request):
@@ -169,14 +169,14 @@ class ProxyCore:
                 raise SipError("too many transactions at once", 503, "transactions_full")
             elif node.draining and request.to.tag is None:
                 raise SipError("shutting down", 503, "draining")
+            elif request.method == OPTIONS and (ends_here or self._routes.is_for_us(request, flow.listener.side)):
+                self._own_answers.options(request, key, flow, out)
             elif flow.listener.side == CLIENT:
                 spiral = self._to_server.handle(request, key, flow, hop, via_before, out)
                 if spiral is not None:
                     self._to_client.handle(request, key, flow, hop, spiral, out)
             else:
                 self._to_client.handle(request, key, flow, hop, None, out)
-        except OwnOptions:
-            self._own_answers.options(request, key, flow, out)
         except SipError as error:
             if self._is_silent(request, error):
                 self._drop("options_gone")
