@@ -12,6 +12,7 @@ from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.validation import check_required
 from proxy.effects import Effect
 from proxy.flow import Flow
+from proxy.sip.errors import SipError
 from proxy.sip.message import Request
 from proxy.transaction.key import ServerKey
 
@@ -20,14 +21,19 @@ from proxy.transaction.key import ServerKey
 # > is method agnostic. (11.2)
 _ABILITIES: Final = (b"Accept: */*", b"Accept-Encoding: *", b"Accept-Language: *", b"Supported:")
 
+# How many OPTIONS are compared with: they are few, and one that is not recognised is only answered twice.
+_MOST_ASKED: Final = 4096
+
 
 class OwnAnswers:
     """Answers with a server transaction, so that a repeated request gets the same answer again."""
 
-    __slots__ = ("_node",)
+    __slots__ = ("_asked", "_node")
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        # OPTIONS answered lately, the oldest first: From tag, Call-ID and CSeq number, and their transactions.
+        self._asked: dict[tuple[bytes | None, bytes, int], ServerKey] = {}
 
     def cancel(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
         """Answer a CANCEL ourselves and pass it on hop by hop (9.2, 16.10)."""
@@ -38,8 +44,26 @@ class OwnAnswers:
 
     def options(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
         """Say that we are there, to a request for us or one whose hops are spent (11.2). Raises SipError instead."""
+        mark = (request.from_.tag, request.call_id, request.cseq[0])
+        if request.to.tag is None and self._asked.get(mark) in self._node.layer.servers:
+            # > If the From tag, Call-ID, and CSeq exactly match those associated with an ongoing transaction, but the
+            # > request does not match that transaction ... 482 (Loop Detected) (8.2.2.2)
+            raise SipError("the same request came by another way before", 482, "merged")
         check_required(request)
         self._answer(request, key, flow, 200, out, _ABILITIES)
+        self._remember(mark, key)
+
+    def _remember(self, mark: tuple[bytes | None, bytes, int], key: ServerKey) -> None:
+        """Know the request again when it comes by another way, as long as its transaction lives."""
+        asked, servers = self._asked, self._node.layer.servers
+        asked.pop(mark, None)
+        while asked:
+            oldest = next(iter(asked))
+            if asked[oldest] in servers and len(asked) < _MOST_ASKED:
+                break
+            del asked[oldest]
+        if key in servers:
+            asked[mark] = key
 
     def _answer(
         self,

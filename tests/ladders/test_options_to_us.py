@@ -127,3 +127,68 @@ def test_answer_is_kept_for_repetitions(field, anna):
         << nothing
     )
     assert field.core.node.layer.servers == {}
+
+
+MERGED = {"call_id": "m", "from_": "<sip:anna@example.com>;tag=m"}
+
+
+@pytest.mark.parametrize("uri", ["sip:203.0.113.10", "sip:bob@example.com"])
+def test_merged_request_is_482(field, anna, uri):
+    """8.2.2.2: a fork before us sends the same request by two ways; the second is told so, while the first lives."""
+    hops = 0 if "bob" in uri else 70
+    fork = field.client("fork", "198.51.100.90:5060")
+    assert (
+        Ladder(field)
+        >> anna.sends(f"OPTIONS {uri}", max_forwards=hops, **MERGED)
+        << anna.gets(200, **ABILITIES)
+        >> fork.sends(f"OPTIONS {uri}", max_forwards=hops, **MERGED)
+        << fork.gets("482 the same request came by another way before")
+        >> anna.repeats()
+        << anna.gets(200, again=True)
+        >> after(33)
+        >> fork.sends(f"OPTIONS {uri}", max_forwards=hops, **MERGED)
+        << fork.gets(200, **ABILITIES)
+    )
+    assert field.counts.dropped["merged"] == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"call_id": "n"}, {"from_": "<sip:anna@example.com>;tag=n"}, {"cseq": 2}, {"to": "<sip:203.0.113.10>;tag=t"}],
+)
+def test_another_request_is_not_merged(field, anna, pbx, other):
+    """From tag, Call-ID and CSeq have to be the same, and To without a tag."""
+    usual = {**MERGED, "max_forwards": 0}
+    assert (
+        Ladder(field)
+        >> anna.sends("OPTIONS sip:203.0.113.10", **usual)
+        << anna.gets(200, **ABILITIES)
+        >> anna.sends("OPTIONS sip:203.0.113.10", **{**usual, **other})
+        << anna.gets(200, **ABILITIES)
+    )
+
+
+def test_forwarded_requests_are_never_merged(field, anna, pbx):
+    """The same OPTIONS by two ways to the server and to a client of ours: forks and spirals are legal (16.3)."""
+    fork = field.client("fork", "198.51.100.90:5060")
+    assert (
+        Ladder(field)
+        >> registration(anna, pbx, "T")
+        >> anna.sends("OPTIONS sip:example.com", **MERGED)
+        << pbx.gets("OPTIONS")
+        >> fork.sends("OPTIONS sip:example.com", **MERGED)
+        << pbx.gets("OPTIONS")
+        >> pbx.sends("OPTIONS sip:anna@10.0.0.2:5070;transport=udp;b={T}", **MERGED)
+        << anna.gets("OPTIONS sip:anna@192.168.1.20:5060")
+    )
+
+
+def test_by_stream_nothing_lives_on_to_be_merged_with(field, tom):
+    """Timer J takes no time there: the transaction has ended with its answer."""
+    assert (
+        Ladder(field)
+        >> tom.sends("OPTIONS sip:203.0.113.10", **MERGED)
+        << tom.gets(200, **ABILITIES)
+        >> tom.sends("OPTIONS sip:203.0.113.10", **MERGED)
+        << tom.gets(200, **ABILITIES)
+    )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from parts import ALICE, node, request
+
+from proxy.core.own_answers import OwnAnswers
+from proxy.transaction.key import server_key
 from tests.support.ladder import Ladder, nothing
 from tests.support.world import World
 
@@ -17,3 +21,17 @@ def test_repeated_options_gets_the_same_answer_again():
         << pbx.gets(200, again=True)
         << nothing
     )
+
+
+def test_what_is_compared_with_is_bounded():
+    """However many ask: the oldest is forgotten, and those whose transactions have ended."""
+    part = node()
+    own = OwnAnswers(part)
+    for number in range(5000):
+        asked = request("OPTIONS", f"Via: SIP/2.0/UDP 198.51.100.7:4711;branch=z9hG4bK{number}", f"Call-ID: {number}")
+        own.options(asked, server_key(asked, 0), ALICE, [])
+    assert len(own._asked) <= 4096
+    part.layer.tick(100.0, [])
+    asked = request("OPTIONS")
+    own.options(asked, server_key(asked, 0), ALICE, [])
+    assert len(own._asked) == 1
