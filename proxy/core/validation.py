@@ -5,9 +5,11 @@ A loop is looked for by `forwarding`, which knows the marks in our own Vias.
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.sip.address import known_uri
 from proxy.sip.errors import HeaderError, SipError
-from proxy.sip.message import Message, Request
+from proxy.sip.message import Message, Request, line_value
 from proxy.sip.params import split_list
 from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
 from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, OPTIONS, PROXY_REQUIRE, REQUIRE, SPELLINGS, TO, VIA
@@ -16,6 +18,8 @@ from proxy.sip.via import parse_via
 
 # The line as nearly everybody writes it, with hops to spend.
 _USUAL_MAX_FORWARDS = frozenset([b"Max-Forwards: %d" % hops for hops in range(1, 256)])
+# The most that we let pass, as RFC 5393 section 5.3.3 recommends.
+MOST_BREADTH: Final = 60
 
 _FATAL = {
     OTHER_VERSION: (505, "this element speaks SIP/2.0 only", "version"),
@@ -70,6 +74,9 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
             return True
         if not hops:
             raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
+    if places.breadths and 0 in breadths_of(request, places.breadths):
+        # Not even the one branch that we need is allowed (RFC 5393 section 5.3.3).
+        raise SipError("Max-Breadth has reached 0", 440, "max_breadth")
     if places.proxy_require > 0:
         wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
@@ -91,6 +98,18 @@ def _hops_left(values: list[bytes]) -> bool:
     if not all(value.isdigit() and len(value) <= 10 for value in values):
         raise SipError("Max-Forwards is not a number")
     return all(int(value) for value in values)
+
+
+def breadths_of(request: Request, indexes: tuple[int, ...]) -> list[int]:
+    """What these lines of Max-Breadth say, 61 for all that is more than 60; nothing if one of them cannot be read."""
+    found = []
+    for index in indexes:
+        digits = line_value(request.lines[index])
+        if not digits.isdigit():
+            return []
+        digits = digits.lstrip(b"0") or b"0"
+        found.append(min(int(digits), MOST_BREADTH + 1) if len(digits) <= 2 else MOST_BREADTH + 1)
+    return found
 
 
 def check_other_vias(request: Request) -> None:

@@ -7,6 +7,7 @@ from parts import request, response
 
 from proxy.core.validation import (
     ExtensionError,
+    breadths_of,
     check_other_vias,
     check_request,
     check_required,
@@ -138,6 +139,24 @@ class TestMaxForwards:
     @pytest.mark.parametrize("value", ["", "x", "-1", "7 0", "99999999999"])
     def test_no_number_is_400(self, value):
         assert refused(request("INVITE", f"Max-Forwards: {value}")).status == 400
+
+
+class TestMaxBreadth:
+    @pytest.mark.parametrize(
+        ("lines", "breadths"),
+        [
+            (("60",), [60]), (("0",), [0]), (("00",), [0]), (("007", "60"), [7, 60]), (("61",), [61]),
+            (("100",), [61]), (("9" * 5000,), [61]), (("0" * 5000,), [0]),
+            (("",), []), (("-1",), []), (("1 1",), []), (("1", "x"), []), (("\u0661",), []),
+        ],
+    )  # fmt: skip
+    def test_numbers(self, lines, breadths):
+        message = request("INVITE", *(f"Max-Breadth: {value}" for value in lines))
+        assert breadths_of(message, message.places().breadths) == breadths
+
+    def test_zero_is_440(self):
+        error = refused(request("INVITE", "Max-Breadth: 60", "Max-Breadth: 0"))
+        assert (error.status, error.label) == (440, "max_breadth")
 
 
 class TestProxyRequire:
