@@ -12,6 +12,7 @@ from proxy.core.health import Health
 from proxy.core.hops import known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
+from proxy.core.oversize import check_size, read_first_lines
 from proxy.core.own_answers import OwnAnswers
 from proxy.core.refusal import refusal_tag, refuse
 from proxy.core.response_context import ResponseContext
@@ -92,7 +93,7 @@ class ProxyCore:
             node.flows.close(event.flow)
             node.layer.flow_failed(event.flow, out)
         elif isinstance(event, SendFailed):
-            self.counts.dropped["send_failed"] += 1
+            self.counts.dropped["send_failed" if event.octets is None else "datagram_too_large"] += 1
             node.layer.datagram_failed(event.flow, out, event.octets)
         elif isinstance(event, FramingFailed):
             self._unframed(event, out)
@@ -123,10 +124,16 @@ class ProxyCore:
     # -- messages
 
     def _message(self, octets: bytes, flow: Flow, out: list[Effect]) -> None:
+        settings = self.node.settings
         try:
-            message = parse_message(octets, self.node.settings.max_header_lines)
+            if len(octets) > settings.max_head:
+                check_size(octets, settings)
+            message = parse_message(octets, settings.max_header_lines)
         except SipError as error:
-            self._drop(error.label)
+            if error.status == 513:
+                self._too_large(octets, flow, error, out)
+            else:
+                self._drop(error.label)
             return
         self.counts.received[flow.listener.index][message.kind] += 1
         if isinstance(message, Request):
@@ -261,14 +268,29 @@ class ProxyCore:
         else:
             self._drop("not_server")
 
+    def _too_large(self, octets: bytes, flow: Flow, error: SipError, out: list[Effect]) -> None:
+        """Tell the sender which limit its message is above, if its first lines say how."""
+        request = read_first_lines(octets, self.node.settings)
+        if request is None or (flow.listener.side == SERVER and not self.node.targets.is_server(flow.remote_host)):
+            self._drop(error.label)
+        else:
+            refuse(request, flow, error, self.node, out)
+
     def _unframed(self, event: FramingFailed, out: list[Effect]) -> None:
         """Answer what can be answered, and close: nobody knows where the next message would begin (18.3)."""
+        error = SipError(event.explanation, event.status, event.reason)
+        if event.status == 513:
+            self._too_large(event.octets, event.flow, error, out)
+        else:
+            self._malformed(event, error, out)
+        out.append(CloseFlow(event.flow, event.reason))
+
+    def _malformed(self, event: FramingFailed, error: SipError, out: list[Effect]) -> None:
         try:
             message = parse_message(event.octets, self.node.settings.max_header_lines)
             if isinstance(message, Request):
-                refuse(message, event.flow, SipError(event.explanation, 400, event.reason), self.node, out)
+                refuse(message, event.flow, error, self.node, out)
             else:
                 self._drop(event.reason)
         except SipError:
             self._drop(event.reason)
-        out.append(CloseFlow(event.flow, event.reason))

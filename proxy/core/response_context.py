@@ -148,7 +148,10 @@ class ResponseContext:
     def on_transport_error(self, branch: ClientTransaction, out: list[Effect]) -> None:
         """As if 503 had come (16.9); what goes home then is not our 503 but 500 (16.7 step 6)."""
         self._leave(branch)
-        self._fail(500, b"No connection to the next hop", out)
+        if self.layer.too_large is branch:
+            self._fail(513, b"Too large for a datagram to the next hop", out)
+        else:
+            self._fail(500, b"No connection to the next hop", out)
 
     def on_timer_c(self, branch: ClientTransaction, out: list[Effect]) -> None:
         """It rang too long: CANCEL (16.8)."""

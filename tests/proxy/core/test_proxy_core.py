@@ -237,7 +237,7 @@ class TestEvents:
         out = play.core.handle(SendFailed(play.server, "emsgsize: Message too long", play.now, b"another message"))
         assert [effect for effect in out if isinstance(effect, Send)] == []
         assert play.core.node.targets.all[0].up
-        assert play.core.counts.dropped["send_failed"] == 1
+        assert play.core.counts.dropped == {"datagram_too_large": 1}
 
     def test_addresses_of_the_server_change(self, play):
         play.core.handle(TargetsResolved(((0, "10.0.0.6", 5060),), play.now))
