@@ -12,7 +12,7 @@ from proxy.core.health import Health
 from proxy.core.hops import known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
-from proxy.core.oversize import check_size, read_first_lines
+from proxy.core.oversize import check_size
 from proxy.core.own_answers import OwnAnswers
 from proxy.core.refusal import refusal_tag, refuse
 from proxy.core.response_context import ResponseContext
@@ -21,10 +21,11 @@ from proxy.core.settings import CoreSettings
 from proxy.core.to_client import ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
+from proxy.core.unreadable import Unreadable
 from proxy.core.validation import check_other_vias, check_request, check_syntax
 from proxy.core.way_home import WayHome
 from proxy.counts import Counts
-from proxy.effects import CloseFlow, Effect, Note
+from proxy.effects import Effect, Note
 from proxy.events import (
     BindingsStored,
     Event,
@@ -57,6 +58,7 @@ class ProxyCore:
         "_routes",
         "_to_client",
         "_to_server",
+        "_unreadable",
         "counts",
         "node",
     )
@@ -78,6 +80,7 @@ class ProxyCore:
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
         self._own_answers = OwnAnswers(node)
+        self._unreadable = Unreadable(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
 
@@ -96,7 +99,7 @@ class ProxyCore:
             self.counts.dropped["send_failed" if event.octets is None else "datagram_too_large"] += 1
             node.layer.datagram_failed(event.flow, out, event.octets)
         elif isinstance(event, FramingFailed):
-            self._unframed(event, out)
+            self._unreadable.stream(event, out)
         elif isinstance(event, BindingsStored):
             self._home.stored(event.ticket, out)
         elif isinstance(event, TargetsResolved):
@@ -130,10 +133,7 @@ class ProxyCore:
                 check_size(octets, settings)
             message = parse_message(octets, settings.max_header_lines)
         except SipError as error:
-            if error.status == 513:
-                self._too_large(octets, flow, error, out)
-            else:
-                self._drop(error.label)
+            self._unreadable.message(octets, flow, error, out)
             return
         self.counts.received[flow.listener.index][message.kind] += 1
         if isinstance(message, Request):
@@ -267,30 +267,3 @@ class ProxyCore:
             refuse(request, flow, SipError("requests are taken from the server only", 403, "not_server"), node, out)
         else:
             self._drop("not_server")
-
-    def _too_large(self, octets: bytes, flow: Flow, error: SipError, out: list[Effect]) -> None:
-        """Tell the sender which limit its message is above, if its first lines say how."""
-        request = read_first_lines(octets, self.node.settings)
-        if request is None or (flow.listener.side == SERVER and not self.node.targets.is_server(flow.remote_host)):
-            self._drop(error.label)
-        else:
-            refuse(request, flow, error, self.node, out)
-
-    def _unframed(self, event: FramingFailed, out: list[Effect]) -> None:
-        """Answer what can be answered, and close: nobody knows where the next message would begin (18.3)."""
-        error = SipError(event.explanation, event.status, event.reason)
-        if event.status == 513:
-            self._too_large(event.octets, event.flow, error, out)
-        else:
-            self._malformed(event, error, out)
-        out.append(CloseFlow(event.flow, event.reason))
-
-    def _malformed(self, event: FramingFailed, error: SipError, out: list[Effect]) -> None:
-        try:
-            message = parse_message(event.octets, self.node.settings.max_header_lines)
-            if isinstance(message, Request):
-                refuse(message, event.flow, error, self.node, out)
-            else:
-                self._drop(event.reason)
-        except SipError:
-            self._drop(event.reason)

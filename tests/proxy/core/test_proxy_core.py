@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.effects import CloseFlow, Send, StoreBindings
+from proxy.effects import Send, StoreBindings
 from proxy.events import (
     BindingsStored,
     FlowClosed,
     FlowOpened,
-    FramingFailed,
     MessageReceived,
     SendFailed,
     TargetsResolved,
@@ -203,19 +202,6 @@ class TestEnds:
 
 
 class TestEvents:
-    def test_stream_that_cannot_be_framed_is_answered_and_closed(self, play):
-        flow = play.world.flow(play.world.listeners[1], "198.51.100.7:40000")
-        out = play.core.handle(FramingFailed(flow, INVITE, "too_large", "the message is too large", play.now))
-        assert [type(effect) for effect in out] == [Send, CloseFlow]
-        assert parse_message(out[0].octets).reason == b"the message is too large"
-
-    @pytest.mark.parametrize("octets", [b"", b"junk", b"SIP/2.0 200 OK" + INVITE[INVITE.index(b"\r") :]])
-    def test_stream_of_junk_is_closed(self, play, octets):
-        flow = play.world.flow(play.world.listeners[1], "198.51.100.7:40000")
-        (effect,) = play.core.handle(FramingFailed(flow, octets, "framing", "no message", play.now))
-        assert isinstance(effect, CloseFlow)
-        assert play.core.counts.dropped == {"framing": 1}
-
     def test_closed_and_opened(self, play):
         flow = play.world.flow(play.world.listeners[1], "198.51.100.7:40000")
         assert play.core.handle(FlowOpened(flow, play.now + 1)) == []
