@@ -6,8 +6,8 @@ from typing import Final
 
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag
+from proxy.core.repeats import Repeats
 from proxy.core.replies import make_reply
-from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.validation import check_required
 from proxy.effects import Effect
@@ -28,18 +28,19 @@ _MOST_ASKED: Final = 4096
 class OwnAnswers:
     """Answers with a server transaction, so that a repeated request gets the same answer again."""
 
-    __slots__ = ("_asked", "_node")
+    __slots__ = ("_asked", "_node", "_repeats")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, repeats: Repeats) -> None:
         self._node = node
+        self._repeats = repeats
         # OPTIONS answered lately, the oldest first: From tag, Call-ID and CSeq number, and their transactions.
         self._asked: dict[tuple[bytes | None, bytes, int], ServerKey] = {}
 
     def cancel(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
         """Answer a CANCEL ourselves and pass it on hop by hop (9.2, 16.10)."""
-        cancelled = self._node.layer.find_cancelled(request, key, flow)
+        cancelled = self._repeats.find_cancelled(request, key, flow)
         self._answer(request, key, flow, 481 if cancelled is None else 200, out)
-        if cancelled is not None and isinstance(cancelled.user, ResponseContext):
+        if cancelled is not None and cancelled.user is not None:
             cancelled.user.cancel(out)
 
     def options(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:

@@ -15,6 +15,7 @@ from proxy.core.node import Node
 from proxy.core.oversize import check_size
 from proxy.core.own_answers import OwnAnswers
 from proxy.core.refusal import refusal_tag, refuse
+from proxy.core.repeats import Repeats
 from proxy.core.response_context import ResponseContext
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
@@ -43,7 +44,6 @@ from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
 from proxy.transaction.key import branch_key, server_key
-from proxy.transaction.layer import ServerTransaction
 from proxy.transaction.machine import BY_CLASS
 
 
@@ -55,6 +55,7 @@ class ProxyCore:
         "_home",
         "_housekeeping",
         "_own_answers",
+        "_repeats",
         "_routes",
         "_to_client",
         "_to_server",
@@ -79,7 +80,8 @@ class ProxyCore:
         self._home = WayHome(node)
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
-        self._own_answers = OwnAnswers(node)
+        self._repeats = Repeats(node)
+        self._own_answers = OwnAnswers(node, self._repeats)
         self._unreadable = Unreadable(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
@@ -164,7 +166,7 @@ class ProxyCore:
             refuse(request, flow, unreadable, node, out, via_before)
             return
         if known is not None:
-            self._repeat(known, request, flow, out)
+            self._repeats.take(known, request, flow, out)
             return
         try:
             ends_here = check_request(request)
@@ -189,13 +191,6 @@ class ProxyCore:
                 self._drop("options_gone")
             else:
                 refuse(request, flow, error, node, out, via_before)
-
-    def _repeat(self, known: ServerTransaction, request: Request, flow: Flow, out: list[Effect]) -> None:
-        """A request again, or the ACK to a refusal: from whom the first one came."""
-        if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:
-            self._drop("other_flow")
-        else:
-            self.node.layer.repeat(known, request, out)
 
     def _is_silent(self, request: Request, error: SipError) -> bool:
         """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""

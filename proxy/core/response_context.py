@@ -222,6 +222,8 @@ class ResponseContext:
             self._cancel_others(out)
         self.home.finished(self, status)
         self.server.user = None
+        if self.from_client:
+            self.server.sender = self.binding
         if not self.waiting and not self.branches:
             self.request = None
             self.registration = None
