@@ -190,6 +190,9 @@ class ResponseContext:
     def on_transport_error(self, branch: ClientTransaction, out: list[Effect]) -> None:
         """As if 503 had come (16.9); what goes home then is not our 503 but 500 (16.7 step 6)."""
         self._leave(branch)
+        if self.layer.too_large is branch:
+            self._fail(513, b"Too large for a datagram to the next hop", out)
+            return
         if self._may_retry(branch) and self.attempts is not None and self.attempts.after_error(branch, out):
             return
         self._fail(500, b"No connection to the next hop", out)
@@ -276,6 +279,8 @@ class ResponseContext:
             self._cancel_others(out)
         self.home.finished(self, status)
         self.server.user = None
+        if self.from_client:
+            self.server.sender = self.binding
         if not self.waiting and not self.branches:
             self.request = None
             self.registration = None
