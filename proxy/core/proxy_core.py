@@ -23,7 +23,7 @@ from proxy.core.to_client import ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
 from proxy.core.unreadable import Unreadable
-from proxy.core.validation import check_other_vias, check_request, check_syntax
+from proxy.core.validation import check_contacts, check_other_vias, check_request, check_syntax
 from proxy.core.way_home import WayHome
 from proxy.counts import Counts
 from proxy.effects import Effect, Note
@@ -234,6 +234,8 @@ class ProxyCore:
         node = self.node
         try:
             check_syntax(response)
+            if flow.listener.side == CLIENT:
+                check_contacts(response)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
             branch = own_branch(response.lines[1]) if response.places().via == 1 else None

@@ -12,7 +12,19 @@ from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Message, Request, line_value
 from proxy.sip.params import split_list
 from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
-from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, OPTIONS, PROXY_REQUIRE, REQUIRE, SPELLINGS, TO, VIA
+from proxy.sip.registry import (
+    CALL_ID,
+    CONTACT,
+    CSEQ,
+    FROM,
+    MAX_FORWARDS,
+    OPTIONS,
+    PROXY_REQUIRE,
+    REQUIRE,
+    SPELLINGS,
+    TO,
+    VIA,
+)
 from proxy.sip.uri import Uri
 from proxy.sip.via import parse_via
 
@@ -20,6 +32,10 @@ from proxy.sip.via import parse_via
 _USUAL_MAX_FORWARDS = frozenset([b"Max-Forwards: %d" % hops for hops in range(1, 256)])
 # The most that we let pass, as RFC 5393 section 5.3.3 recommends.
 MOST_BREADTH: Final = 60
+
+# Contacts in one message of a client, and the length of a line that is not worth counting them.
+MOST_CONTACTS: Final = 50
+_USUAL_CONTACT: Final = 300
 
 _FATAL = {
     OTHER_VERSION: (505, "this element speaks SIP/2.0 only", "version"),
@@ -77,12 +93,23 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     if places.breadths and 0 in breadths_of(request, places.breadths):
         # Not even the one branch that we need is allowed (RFC 5393 section 5.3.3).
         raise SipError("Max-Breadth has reached 0", 440, "max_breadth")
+    if places.contacts:
+        check_contacts(request)
     if places.proxy_require > 0:
         wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
         if unknown:
             raise ExtensionError(PROXY_REQUIRE, unknown)
     return False
+
+
+def check_contacts(message: Message) -> None:
+    """No more Contacts than any client has: each is read, judged and written anew. Raises SipError."""
+    places = message.places()
+    if places.contacts <= 1 and (places.contact < 0 or len(message.lines[places.contact]) < _USUAL_CONTACT):
+        return
+    if sum(message.lines[index].count(b",") + 1 for index in message.indexes(CONTACT)) > MOST_CONTACTS:
+        raise SipError(f"more than {MOST_CONTACTS} Contacts", 400, "too_many_contacts")
 
 
 def check_required(request: Request) -> None:
