@@ -23,7 +23,7 @@ from proxy.repair.rule import REPAIR
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, addresses_of, line_value
-from proxy.sip.registry import ACK, REGISTER
+from proxy.sip.registry import ACK, REGISTER, ROUTE
 from proxy.sip.route import remove_leading
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
@@ -174,21 +174,23 @@ class ToServer:
         return flow.mark == mark.flow_mark or bindings.uses(binding, flow)
 
     def _drop_unknown_routes(self, request: Request, flow: Flow, out: list[Effect]) -> None:
-        """Take the topmost Routes off that name nobody we may send to; raises SipError if there are too many.
+        """Take the topmost Routes off that name nobody we may send to.
 
-        Each line is parsed once: a datagram full of Routes must not cost more than one full of anything else.
+        Raises SipError for a datagram full of Routes: it must not cost more than one full of anything else.
         """
-        left = MOST_ROUTES
+        left = MOST_ROUTES - request.names.count(ROUTE)
+        if left < 0:
+            raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
         while (index := request.places().route) > 0:
             before = request.lines[index]
+            left -= before.count(b",")
+            if left < 0:
+                raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
             try:
                 routes = addresses_of(before)
             except HeaderError:
                 return  # the server may decide about what cannot be read
             unknown = next((n for n, route in enumerate(routes) if self._may_lead(route)), len(routes))
-            left -= unknown
-            if left < 0:
-                raise SipError(f"more than {MOST_ROUTES} Routes lead nowhere", 400, "too_many_routes")
             if not unknown:
                 return
             if unknown == len(routes):
