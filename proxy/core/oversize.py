@@ -35,5 +35,9 @@ def read_first_lines(octets: bytes, settings: CoreSettings) -> Request | None:
 
 def _head_size(octets: bytes) -> int:
     """How long the head is, with the empty line at its end; all of it if there is none."""
-    ends = [end + len(blank) for blank in _BLANK_LINES if (end := octets.find(blank)) >= 0]
-    return min(ends, default=len(octets))
+    size = len(octets)
+    for blank in _BLANK_LINES:
+        end = octets.find(blank)
+        if 0 <= end < size:
+            size = min(size, end + len(blank))
+    return size

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.core.node import Node
-from proxy.core.refusal import refusal_tag
+from proxy.core.overload import Overload
+from proxy.core.refusal import answer_ok
 from proxy.core.repeats import Repeats
-from proxy.core.replies import make_reply
-from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.validation import check_required
 from proxy.effects import Effect
 from proxy.flow import Flow
@@ -28,20 +27,26 @@ _MOST_ASKED: Final = 4096
 class OwnAnswers:
     """Answers with a server transaction, so that a repeated request gets the same answer again."""
 
-    __slots__ = ("_asked", "_node", "_repeats")
+    __slots__ = ("_asked", "_node", "_overload", "_repeats")
 
-    def __init__(self, node: Node, repeats: Repeats) -> None:
+    def __init__(self, node: Node, repeats: Repeats, overload: Overload) -> None:
         self._node = node
+        self._overload = overload
         self._repeats = repeats
         # OPTIONS answered lately, the oldest first: From tag, Call-ID and CSeq number, and their transactions.
         self._asked: dict[tuple[bytes | None, bytes, int], ServerKey] = {}
 
     def cancel(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
-        """Answer a CANCEL ourselves and pass it on hop by hop (9.2, 16.10)."""
+        """Answer a CANCEL ourselves and pass it on hop by hop (9.2, 16.10). Raises SipError for one about nothing."""
         cancelled = self._repeats.find_cancelled(request, key, flow)
-        self._answer(request, key, flow, 481 if cancelled is None else 200, out)
-        if cancelled is not None and cancelled.user is not None:
-            cancelled.user.cancel(out)
+        if cancelled is None:
+            raise SipError("there is no INVITE that this would cancel", 481, "cancel_of_nothing")
+        pending = cancelled.user
+        # Another CANCEL for the same call needs no memory: whoever sends them without end must find none.
+        kept = pending is not None and not pending.cancelled and self._overload.has_room()
+        answer_ok(request, key if kept else None, flow, self._node, out)
+        if pending is not None:
+            pending.cancel(out)
 
     def options(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
         """Say that we are there, to a request for us or one whose hops are spent (11.2). Raises SipError instead."""
@@ -51,7 +56,7 @@ class OwnAnswers:
             # > request does not match that transaction ... 482 (Loop Detected) (8.2.2.2)
             raise SipError("the same request came by another way before", 482, "merged")
         check_required(request)
-        self._answer(request, key, flow, 200, out, _ABILITIES)
+        answer_ok(request, key, flow, self._node, out, _ABILITIES)
         self._remember(mark, key)
 
     def _remember(self, mark: tuple[bytes | None, bytes, int], key: ServerKey) -> None:
@@ -65,20 +70,3 @@ class OwnAnswers:
             del asked[oldest]
         if key in servers:
             asked[mark] = key
-
-    def _answer(
-        self,
-        request: Request,
-        key: ServerKey,
-        flow: Flow,
-        status: int,
-        out: list[Effect],
-        headers: tuple[bytes, ...] = (),
-    ) -> None:
-        node = self._node
-        home = reply_flow(request, flow, node.flows, node.counts)
-        stamp_via(request, flow)
-        server = node.layer.open_server(request, key, home, out)
-        node.counts.responses[(flow.listener.side, status)] += 1
-        octets = make_reply(request, status, refusal_tag(request, node), headers=headers)
-        node.layer.answer(server, status, octets, out)

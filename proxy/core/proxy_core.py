@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.core.health import Health
-from proxy.core.hops import known_hop
+from proxy.core.hops import Hop, known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
+from proxy.core.overload import Overload
 from proxy.core.oversize import check_size
 from proxy.core.own_answers import OwnAnswers
 from proxy.core.refusal import refusal_tag, refuse
@@ -54,6 +55,7 @@ class ProxyCore:
         "_health",
         "_home",
         "_housekeeping",
+        "_overload",
         "_own_answers",
         "_repeats",
         "_routes",
@@ -81,7 +83,8 @@ class ProxyCore:
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
         self._repeats = Repeats(node)
-        self._own_answers = OwnAnswers(node, self._repeats)
+        self._overload = Overload(node)
+        self._own_answers = OwnAnswers(node, self._repeats, self._overload)
         self._unreadable = Unreadable(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
@@ -169,23 +172,7 @@ class ProxyCore:
             self._repeats.take(known, request, flow, out)
             return
         try:
-            ends_here = check_request(request)
-            if request.method == CANCEL:
-                self._own_answers.cancel(request, key, flow, out)
-            elif request.method == ACK and self._is_own_tag(request):
-                self._drop("ack_to_own_answer")
-            elif len(node.layer.servers) >= node.settings.max_transactions:
-                raise SipError("too many transactions at once", 503, "transactions_full")
-            elif node.draining and request.to.tag is None:
-                raise SipError("shutting down", 503, "draining")
-            elif request.method == OPTIONS and (ends_here or self._routes.is_for_us(request, flow.listener.side)):
-                self._own_answers.options(request, key, flow, out)
-            elif flow.listener.side == CLIENT:
-                spiral = self._to_server.handle(request, key, flow, hop, via_before, out)
-                if spiral is not None:
-                    self._to_client.handle(request, key, flow, hop, spiral, out)
-            else:
-                self._to_client.handle(request, key, flow, hop, None, out)
+            self._take(request, key, flow, hop, via_before, out)
         except SipError as error:
             self._refuse(request, key, flow, error, via_before, out)
 
@@ -206,6 +193,36 @@ class ProxyCore:
             self._drop("options_gone")
         else:
             refuse(request, flow, error, self.node, out, via_before)
+
+    def _take(
+        self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, via_before: bytes | None, out: list[Effect]
+    ) -> None:
+        """A request that is new here. Raises SipError with the answer it deserves instead."""
+        node = self.node
+        ends_here = check_request(request)
+        method = request.method
+        if method == CANCEL:
+            self._own_answers.cancel(request, key, flow, out)
+            return
+        if method == ACK and self._is_own_tag(request):
+            self._drop("ack_to_own_answer")
+            return
+        if node.draining and request.to.tag is None:
+            raise SipError("shutting down", 503, "draining")
+        overload, layer = self._overload, node.layer
+        giving_way = None
+        if len(layer.servers) >= overload.most_servers or len(layer.clients) >= overload.most_clients:
+            giving_way = overload.find_oldest() if method != ACK else None  # an ACK is passed on without state
+        if method == OPTIONS and (ends_here or self._routes.is_for_us(request, flow.listener.side)):
+            self._own_answers.options(request, key, flow, out)
+        elif flow.listener.side == CLIENT:
+            spiral = self._to_server.handle(request, key, flow, hop, via_before, out)
+            if spiral is not None:
+                self._to_client.handle(request, key, flow, hop, spiral, out)
+        else:
+            self._to_client.handle(request, key, flow, hop, None, out)
+        if giving_way is not None:
+            overload.give_up(giving_way, out)
 
     def _is_silent(self, request: Request, error: SipError) -> bool:
         """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""

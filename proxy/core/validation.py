@@ -13,7 +13,9 @@ from proxy.sip.message import Message, Request, line_value
 from proxy.sip.params import split_list
 from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
 from proxy.sip.registry import (
+    ACK,
     CALL_ID,
+    CANCEL,
     CONTACT,
     CSEQ,
     FROM,
@@ -69,6 +71,8 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     """All steps of 16.3 but the loop. Raises SipError with the status to answer.
 
     Returns whether its way ends here although nothing is wrong: an OPTIONS without hops left (16.3 step 3).
+    The loop of step 4 is looked for later, and nobody can tell: Proxy-Require (step 5) is part of what a loop is known
+    by, and a request whose Proxy-Require we refuse never left here. Step 6 is the server's.
     """
     places = request.places()
     if request.oddities or not places.complete:
@@ -80,7 +84,8 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     if request.cseq[1] != request.method:
         raise SipError("the method of CSeq is not that of the request")
     uri = request_uri(request)
-    if uri.scheme != b"sip" and uri.scheme not in (b"sips", b"tel"):
+    # tel, and the URNs of services such as urn:service:sos (RFC 5031), are for the server to route.
+    if uri.scheme != b"sip" and uri.scheme not in (b"sips", b"tel", b"urn"):
         raise SipError(f"the scheme {uri.scheme.decode('ascii', 'replace')} cannot be routed here", 416, "scheme")
     if uri.headers:
         raise SipError("the Request-URI carries header fields")
@@ -88,14 +93,16 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
         hops = _hops_left(request.values(MAX_FORWARDS))
         if not hops and request.method == OPTIONS:
             return True
-        if not hops:
+        if not hops and request.method != CANCEL:
             raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
-    if places.breadths and 0 in breadths_of(request, places.breadths):
+    if places.breadths and request.method != CANCEL and 0 in breadths_of(request, places.breadths):
         # Not even the one branch that we need is allowed (RFC 5393 section 5.3.3).
         raise SipError("Max-Breadth has reached 0", 440, "max_breadth")
     if places.contacts:
         check_contacts(request)
-    if places.proxy_require > 0:
+    # > Require and Proxy-Require MUST NOT be used in a SIP CANCEL request, or in an ACK request sent for a non-2xx
+    # > response. These header fields MUST be ignored if they are present in these requests. (8.2.2.3)
+    if places.proxy_require > 0 and request.method not in (CANCEL, ACK):
         wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
         if unknown:

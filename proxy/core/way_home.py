@@ -8,7 +8,7 @@ from __future__ import annotations
 from proxy.core.field_values import username
 from proxy.core.forwarding import pop_via
 from proxy.core.node import Node
-from proxy.core.refusal import refusal_tag, restore_via
+from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
 from proxy.core.registration import accept, is_nameable
 from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext
@@ -59,7 +59,7 @@ class WayHome:
         if request is None:
             return
         tag = refusal_tag(request, self._node)
-        octets = make_reply(request, status, tag, reason)
+        octets = make_reply(request, status, tag, reason, RETRY_AFTER if status == 503 else ())
         if isinstance(context.server, InviteServer):
             context.server.to_tag = request.to.tag or tag
         self._node.counts.responses[(context.flow.listener.side, status)] += 1

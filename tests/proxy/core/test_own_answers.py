@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parts import ALICE, node, request
 
+from proxy.core.overload import Overload
 from proxy.core.own_answers import OwnAnswers
 from proxy.core.repeats import Repeats
 from proxy.transaction.key import server_key
@@ -27,7 +28,7 @@ def test_repeated_options_gets_the_same_answer_again():
 def test_what_is_compared_with_is_bounded():
     """However many ask: the oldest is forgotten, and those whose transactions have ended."""
     part = node()
-    own = OwnAnswers(part, Repeats(part))
+    own = OwnAnswers(part, Repeats(part), Overload(part))
     for number in range(5000):
         asked = request("OPTIONS", f"Via: SIP/2.0/UDP 198.51.100.7:4711;branch=z9hG4bK{number}", f"Call-ID: {number}")
         own.options(asked, server_key(asked, 0), ALICE, [])
