@@ -25,17 +25,16 @@ from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
 from proxy.events import TargetsResolved
-from proxy.flow import UDP, Listener
+from proxy.flow import Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
 from proxy.metrics import Collector, install
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
+from proxy.sockets import make_transports
 from proxy.store.memory import MemoryStore
-from proxy.transport.contract import StreamLimits, Transport
-from proxy.transport.stream import StreamPort
-from proxy.transport.udp import UdpPort
+from proxy.transport.contract import Transport
 from proxy.whereabouts import Address, NotFoundError, Whereabouts
 
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
@@ -156,32 +155,7 @@ class Service:
         core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
         driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         self._driver = driver
-        limits = config.limits
-        stream_limits = StreamLimits(
-            limits.max_head,
-            limits.max_message,
-            limits.max_header_lines,
-            limits.write_buffer,
-            limits.idle_stream,
-            connections=limits.flows,
-        )
-        flows = core.node.flows
-        for listener in listeners:
-            if listener.transport == UDP:
-                self._transports.append(UdpPort(listener, self._reactor, flows, driver.deliver, monotonic))
-            else:
-                self._transports.append(
-                    StreamPort(
-                        listener,
-                        self._reactor,
-                        flows,
-                        driver.deliver,
-                        monotonic,
-                        stream_limits,
-                        counts,
-                        core.node.bindings.has_registered,
-                    )
-                )
+        self._transports = make_transports(config, listeners, self._reactor, core, driver.deliver, log.write_note)
         driver.attach(self._transports)
         self._gauges = CoreGauges(core)
         registry = CollectorRegistry()

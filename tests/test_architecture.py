@@ -14,6 +14,7 @@ LAYERS = {
     "proxy.cli": ["*"],
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
+    "proxy.sockets": ["proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow"],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
         "proxy.counts", "proxy.flow", "plugins",
@@ -36,7 +37,9 @@ LAYERS = {
     "proxy.logs": ["proxy.effects", "proxy.flow"],
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.binding", "proxy.flow"],
-    "proxy.transport": ["proxy.sip.framing", "proxy.sip.errors", "proxy.events", "proxy.counts", "proxy.flow"],
+    "proxy.transport": [
+        "proxy.sip.framing", "proxy.sip.errors", "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
+    ],
     "proxy.config": ["proxy.flow"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
@@ -59,7 +62,7 @@ GUARDED = {
     "proxy.__main__": [],
     "proxy.cli": ["proxy.__main__"],
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
-    "proxy.config": ["proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo"],
+    "proxy.config": ["proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo"],
     "plugins": ["proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain"],
 }
 

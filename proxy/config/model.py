@@ -14,6 +14,7 @@ from proxy.config.errors import Origin
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
 from proxy.config.units import Count, File, Host, Network, Port, Positive, Share, Size, switch_word, whole_schema
 from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
+from proxy.config.web import RequestPath, WebOrigin
 
 Switch = Annotated[
     Literal["auto", "on", "off"],
@@ -84,6 +85,19 @@ class ListenerSettings(Section):
     proxies: tuple[Network, ...] = Field(
         (), description="SIP proxies that may stand between clients and this listener: their Contacts are left alone"
     )
+    paths: tuple[RequestPath, ...] = Field(
+        (), description="request paths at which a ws or wss listener answers, such as /sip; default: every path"
+    )
+    origins: tuple[WebOrigin, ...] = Field(
+        (),
+        description="web sites whose pages may connect by ws or wss, as the header Origin names them, and `none` for "
+        "clients that send no Origin; default: all",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="load balancers before this listener that may name the client's address: by the PROXY protocol "
+        "(version 1 or 2), or with ws and wss by X-Forwarded-For",
+    )
     profile: str | None = Field(None, description="name of the profile for every client of this listener")
     contact: Literal["repair", "leave"] = Field("repair", description="`leave` never touches a reachable Contact")
 
@@ -141,6 +155,12 @@ class Limits(Section):
     bindings: Count = Field(100000, description="registered clients")
     transactions: Count = Field(200000, description="transactions at once, with those that wait for retransmissions")
     flows: Count = Field(100000, description="connections and UDP sources at once")
+    handshake: Positive = Field(
+        15.0, description="a new connection that is silent for so long, or shakes hands so slowly, is closed"
+    )
+    websocket_ping: Positive = Field(
+        30.0, description="a WebSocket silent for so long is pinged, and closed if it is silent for as long again"
+    )
     idle_stream: Positive = Field(
         3600.0, description="a connection silent for so long is closed, unless a client is registered on it"
     )

@@ -11,7 +11,7 @@ from proxy.config.errors import KeyPath
 
 Row = tuple[KeyPath, Callable[[Any], bool], str]
 
-_LATER_TRANSPORTS = ("tls", "ws", "wss")
+_LATER_TRANSPORTS = ("tls", "wss")
 _STUN = "STUN is not available in this version; write the address itself"
 _SIPS = "TLS to the server is not available in this version; use sip: with udp or tcp"
 
@@ -29,12 +29,7 @@ ROWS: tuple[Row, ...] = (
     (
         ("listen", "*", "uri"),
         lambda uri: uri.transport in _LATER_TRANSPORTS,
-        "a listener by {value.transport} is not available in this version; use udp or tcp",
-    ),
-    (
-        ("server", "bind"),
-        lambda uri: uri.transport in _LATER_TRANSPORTS,
-        "a socket by {value.transport} is not available in this version; use udp or tcp",
+        "a listener by {value.transport} is not available in this version; use udp, tcp or ws",
     ),
     (("server", "uri"), _secure, _SIPS),
     (("server", "targets", "*", "uri"), _secure, _SIPS),

@@ -120,7 +120,7 @@ def test_errors_of_yaml_are_reported_alone():
 def test_features_of_later_versions_are_refused_with_their_place():
     text = SMALLEST + "  - wss://0.0.0.0:8443\nstore: sqlite:/var/lib/sipmend/db\n"
     assert mistakes(text) == [
-        "edge.yaml:7:5: listen[1]: a listener by wss is not available in this version; use udp or tcp",
+        "edge.yaml:7:5: listen[1]: a listener by wss is not available in this version; use udp, tcp or ws",
         "edge.yaml:8:8: store: SQLite is not available in this version; use memory",
     ]
 
@@ -236,7 +236,8 @@ def test_the_examples_of_the_sample_are_understood():
     text = "\n".join(line for line in lines if not line.startswith("  uri: "))
     config = parse_config(text, "/etc/sipmend/sipmend.yaml", {"HOME": "/nonexistent"})
     assert len(config.server.targets) == 2
-    assert config.listen[2].contact == "leave"
+    assert config.listen[2].paths == ("/sip",)
+    assert config.listen[3].contact == "leave"
     assert config.repair["contact-private"].mode == "report"
     assert config.log.file == Path("/var/log/sipmend.log")
 

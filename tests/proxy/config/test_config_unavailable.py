@@ -24,11 +24,9 @@ EXAMPLES = [
     (
         ("listen", "*", "uri"),
         "tls://10.0.0.2:5061",
-        "a listener by tls is not available in this version; use udp or tcp",
+        "a listener by tls is not available in this version; use udp, tcp or ws",
     ),
-    (("listen", "*", "uri"), "wss://10.0.0.2", "a listener by wss is not available in this version; use udp or tcp"),
-    (("listen", "*", "uri"), "ws://10.0.0.2", "a listener by ws is not available in this version; use udp or tcp"),
-    (("server", "bind"), "tls://10.0.0.2:5071", "a socket by tls is not available in this version; use udp or tcp"),
+    (("listen", "*", "uri"), "wss://10.0.0.2", "a listener by wss is not available in this version; use udp, tcp"),
     (("server", "uri"), "sips:example.com", "TLS to the server is not available in this version; use sip:"),
     (("server", "uri"), "sip:example.com;transport=tls", "TLS to the server is not available in this version"),
     (("server", "targets", "*", "uri"), "sips:example.com", "TLS to the server is not available in this version"),
