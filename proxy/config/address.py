@@ -32,6 +32,11 @@ def targets_of(server: ServerSettings) -> tuple[Target, ...]:
     return (Target(uri=server.uri),) if server.uri is not None else server.targets
 
 
+def uses_tls(server: ServerSettings) -> bool:
+    """True if any target is reached by TLS."""
+    return any(target.uri.scheme == "sips" or target.uri.transport == "tls" for target in targets_of(server))
+
+
 def shares_port(one: ListenUri, other: ListenUri) -> bool:
     """True if both can be served by one socket: two stream transports whose first octets tell them apart."""
     return (

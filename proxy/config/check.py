@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config.address import overlaps, public_host, public_port, shares_port
+from proxy.config.address import overlaps, public_host, public_port, shares_port, uses_tls
+from proxy.config.certificates import server_pair
 from proxy.config.errors import ConfigError, KeyPath, did_you_mean
 from proxy.config.fault import located
 from proxy.config.model import Config
@@ -53,9 +54,9 @@ def _server(config: Config) -> Iterator[Problem]:
         if theirs is not None and server.bind.host != "::" and ours != theirs:
             text = f"the server has IPv{theirs} but the socket towards it, server.bind {server.bind}, has IPv{ours}"
             yield Problem(path, text, (path, ("server", "bind")))
-    if server.bind.transport not in ("udp", "tcp"):
+    if server.bind.transport not in ("udp", "tcp", "tls"):
         usual = server.bind.model_copy(update={"transport": "udp"})
-        text = f"the server side has udp and tcp on one port: write {usual}"
+        text = f"the server side has udp, tcp and tls on one port: write {usual}"
         yield Problem(("server", "bind"), text)
     if server.address is not None and is_wildcard(server.address):
         yield Problem(("server", "address"), f"{server.address} is no address that the server can send to")
@@ -140,6 +141,17 @@ def _certificates(config: Config) -> Iterator[Problem]:
         if listener.uri.transport in ("tls", "wss") and config.tls is None:
             text = f"{listener.uri.transport} needs the section tls with certificate and private_key"
             yield Problem(("listen", index, "uri"), text, (("listen", index, "uri"), ("tls",)))
+    own = config.server.tls
+    if (own.certificate is None) != (own.private_key is None):
+        missing, given = ("private_key", "certificate") if own.private_key is None else ("certificate", "private_key")
+        yield Problem(("server", "tls"), f"{given} needs {missing} too", (("server", "tls"),))
+    elif server_pair(config) is None and uses_tls(config.server):
+        path = next(path for path, uri in _server_uris(config) if uri.scheme == "sips" or uri.transport == "tls")
+        text = (
+            "TLS needs a certificate of ours, as the server will connect to us by TLS too: "
+            "write server.tls.certificate and private_key, or the section tls"
+        )
+        yield Problem(path, text, (path, ("tls",), ("server", "tls")))
 
 
 def _itself(config: Config) -> Iterator[Problem]:

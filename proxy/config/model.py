@@ -39,6 +39,18 @@ class Health(Section):
     timeout: Positive = Field(5.0, description="without an answer for so long it is down")
 
 
+class ServerTls(Section):
+    """TLS towards the server. Its certificate must name the host of its URI, or `server.domain` (RFC 5922)."""
+
+    ca: File | None = Field(
+        None, description="CA certificates, PEM, that vouch for the server; default: those of the system"
+    )
+    certificate: File | None = Field(
+        None, description="our certificate chain, PEM, for the server; default: that of the section `tls`"
+    )
+    private_key: File | None = Field(None, description="its private key, PEM, without a password")
+
+
 class ServerSettings(Section):
     """The server or PBX behind the proxy, and the socket that faces it."""
 
@@ -47,13 +59,14 @@ class ServerSettings(Section):
     targets: tuple[Target, ...] = Field((), description="several addresses of the server, in place of `uri`")
     bind: Listen = Field(
         ListenUri(transport="udp", host="0.0.0.0", port=5070),
-        description="the socket that faces the server; UDP and TCP of this port are both used",
+        description="the socket that faces the server; UDP, TCP and, if the server uses it, TLS are all on this port",
     )
     address: Host | None = Field(
         None, description="our address as the server sees it; default: the local address that routes to the server"
     )
     path: Switch = Field("auto", description="send Path (RFC 3327): `auto` stops for a target that refuses it with 420")
     health: Health = Field(Health(), description="how the targets are watched")
+    tls: ServerTls = Field(ServerTls(), description="TLS towards the server")
     networks: tuple[Network, ...] = Field(
         (), description="further networks from which the server may send requests, and to which calls may go"
     )
@@ -116,11 +129,25 @@ def _some(items: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
     return items
 
 
-class TlsSettings(Section):
-    """The certificate for tls and wss listeners."""
+class CertificatePair(Section):
+    """A certificate and its private key."""
 
-    certificate: File = Field(description="certificate chain, PEM")
-    private_key: File = Field(description="its private key, PEM")
+    certificate: File = Field(description="certificate chain, PEM: the certificate itself comes first")
+    private_key: File = Field(description="its private key, PEM, without a password")
+
+
+class TlsSettings(CertificatePair):
+    """The certificates for tls and wss listeners. Files that change are read again within a minute."""
+
+    certificates: tuple[CertificatePair, ...] = Field(
+        (), description="further certificates: the name that a client asks for (SNI) chooses among all"
+    )
+    client_ca: File | None = Field(
+        None, description="CA certificates, PEM: clients of tls and wss listeners have to show a certificate of these"
+    )
+    client_certificate: Literal["required", "optional"] = Field(
+        "required", description="with `client_ca`: whether a client may also show none"
+    )
 
 
 class ProfileMatch(Section):
@@ -214,7 +241,7 @@ class Config(Section):
     listen: Annotated[tuple[ListenItem, ...], AfterValidator(_some)] = Field(
         description="the sockets for clients", json_schema_extra={"minItems": 1}
     )
-    tls: TlsSettings | None = Field(None, description="the certificate for tls and wss listeners")
+    tls: TlsSettings | None = Field(None, description="the certificates for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")
     plugins: tuple[PluginItem, ...] = Field((), description="repair rules of your own")

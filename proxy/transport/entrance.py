@@ -163,6 +163,7 @@ class Entrance(Factory):
         self.waiting: set[Arrival] = set()
         first = ports[0]
         self.counts = first.counts
+        self.certificates = certificates
         self.tls: Any = _tls_factory(certificates, self, reactor) if self.secure else None
         self._note = note
         self._reactor = reactor

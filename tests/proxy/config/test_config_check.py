@@ -128,7 +128,7 @@ def test_a_setting_that_would_do_nothing_is_told(uri, key, value, text):
 def test_the_server_side_has_its_own_transports():
     bind = {"server": {"domain": "example.com", "uri": "sip:10.0.0.5", "bind": "ws://10.0.0.2:5070"}}
     assert found(**bind) == [
-        ("server.bind", "the server side has udp and tcp on one port: write udp://10.0.0.2:5070")
+        ("server.bind", "the server side has udp, tcp and tls on one port: write udp://10.0.0.2:5070")
     ]
 
 
@@ -209,16 +209,32 @@ def test_settings_that_bound_each_other(settings, key, text):
     assert found(**settings) == [(key, f"should be {text}")]
 
 
-def test_a_secure_listener_needs_a_certificate(monkeypatch):
-    """Silent where the transport is refused anyway: one mistake, one message."""
-    assert [text for _, text in found(listen=["wss://10.0.0.2"])] == [
-        "a listener by wss is not available in this version; use udp, tcp or ws"
+@pytest.mark.parametrize("transport", ["tls", "wss"])
+def test_a_secure_listener_needs_a_certificate(transport):
+    assert found(listen=[f"{transport}://10.0.0.2"]) == [
+        ("listen.0.uri", f"{transport} needs the section tls with certificate and private_key")
     ]
-    monkeypatch.setattr("proxy.config.check.unavailable", lambda config: iter(()))
-    assert found(listen=["wss://10.0.0.2"]) == [
-        ("listen.0.uri", "wss needs the section tls with certificate and private_key")
+    assert found(listen=[f"{transport}://10.0.0.2"], tls=CERTIFICATES) == []
+
+
+@pytest.mark.parametrize("uri", ["sips:pbx.example.com", "sip:pbx.example.com;transport=tls"])
+def test_tls_to_the_server_needs_a_certificate_of_ours(uri):
+    text = (
+        "TLS needs a certificate of ours, as the server will connect to us by TLS too: "
+        "write server.tls.certificate and private_key, or the section tls"
+    )
+    assert found(server={"uri": uri}) == [("server.uri", text)]
+    assert found(server={"uri": None, "targets": [{"uri": "sip:10.0.0.6"}, {"uri": uri}]}) == [
+        ("server.targets.1.uri", text)
     ]
-    assert found(listen=["wss://10.0.0.2"], tls=CERTIFICATES) == []
+    assert found(server={"uri": uri}, tls=CERTIFICATES) == []
+    assert found(server={"uri": uri, "tls": CERTIFICATES}) == []
+
+
+@pytest.mark.parametrize(("given", "missing"), [("certificate", "private_key"), ("private_key", "certificate")])
+def test_half_a_pair_is_no_pair(given, missing):
+    half = {"tls": {given: "a"}, "uri": "sips:pbx.example.com"}
+    assert found(server=half) == [("server.tls", f"{given} needs {missing} too")]
 
 
 class Hosts(BaseModel):
