@@ -41,9 +41,12 @@ class Caller:
 class CoreUnderTurmoil(RuleBasedStateMachine):
     """The state is the world's; the rules are what anybody around the core may do."""
 
-    @initialize(address=st.sampled_from(("udp://10.0.0.5:5060", "tcp://10.0.0.5:5060")))
-    def begin(self, address):
-        self.world = world = Turmoil(address)
+    @initialize(
+        address=st.sampled_from(("udp://10.0.0.5:5060", "tcp://10.0.0.5:5060")),
+        transactions=st.sampled_from((200_000, 4)),
+    )
+    def begin(self, address, transactions):
+        self.world = world = Turmoil(address, transactions)
         self.callers = [
             Caller(world, "ada", 0, "198.51.100.7:31000"),
             Caller(world, "tom", 1, "198.51.100.8:32000"),
