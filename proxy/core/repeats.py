@@ -47,16 +47,11 @@ class Repeats:
 
     def take(self, known: ServerTransaction, request: Request, flow: Flow, out: list[Effect]) -> None:
         """A request again, or the ACK to a refusal. Counted and dropped if it is somebody else's."""
-        if flow.key != known.flow.key and not self._is_at(known, flow):
-            node = self._node
-            self._absorb(Absorbed(known, flow, reply_flow(request, flow, node.flows, node.counts)))
-            if known.flow.remote_host != flow.remote_host:
-                node.counts.dropped["other_flow"] += 1
-                return
-        elif flow.key != known.flow.key:
-            node = self._node
-            _bring(known, flow, reply_flow(request, flow, node.flows, node.counts))
-        self._node.layer.repeat(known, request, out)
+        strays = flow.key != known.flow.key and not self._follows(known, request, flow)
+        if strays and known.flow.remote_host != flow.remote_host:
+            self._node.counts.dropped["other_flow"] += 1
+        else:
+            self._node.layer.repeat(known, request, out)
 
     def find_cancelled(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
         """The INVITE that this CANCEL is about (9.2); None if there is none, or if it is somebody else's."""
@@ -82,9 +77,20 @@ class Repeats:
         binding = sender_of(known)
         return binding is not None and binding.flow.key == flow.key
 
+    def _follows(self, known: ServerTransaction, request: Request, flow: Flow) -> bool:
+        """Bring a transaction to the flow of a repetition if its client is there; else remember the repetition."""
+        binding = sender_of(known)
+        if binding is None:
+            return False
+        node = self._node
+        home = reply_flow(request, flow, node.flows, node.counts)
+        if binding.flow.key != flow.key:
+            self._absorb(Absorbed(known, flow, home))
+            return False
+        _bring(known, flow, home)
+        return True
+
     def _absorb(self, absorbed: Absorbed) -> None:
-        if sender_of(absorbed.known) is None:
-            return
         mark = (absorbed.flow.key, absorbed.known.key)
         self._absorbed.pop(mark, None)
         if len(self._absorbed) >= _MOST:

@@ -44,9 +44,9 @@ class Caller:
 class CoreUnderTurmoil(RuleBasedStateMachine):
     """The state is the world's; the rules are what anybody around the core may do."""
 
-    @initialize(servers=st.sampled_from(TARGETS))
-    def begin(self, servers):
-        self.world = world = Turmoil(*servers)
+    @initialize(servers=st.sampled_from(TARGETS), transactions=st.sampled_from((200_000, 4)))
+    def begin(self, servers, transactions):
+        self.world = world = Turmoil(servers, transactions)
         self.callers = [
             Caller(world, "ada", 0, "198.51.100.7:31000"),
             Caller(world, "tom", 1, "198.51.100.8:32000"),
