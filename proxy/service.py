@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -24,7 +24,7 @@ from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
-from proxy.events import TargetsResolved
+from proxy.events import BindingsLoaded, TargetsResolved
 from proxy.flow import UDP, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
@@ -32,7 +32,10 @@ from proxy.logs import OperatorLog, start_logging
 from proxy.metrics import Collector, install
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
+from proxy.store.choice import make_store
+from proxy.store.contract import Store, StoreError
 from proxy.store.memory import MemoryStore
+from proxy.store.row import Row, bindings_of
 from proxy.transport.contract import StreamLimits, Transport
 from proxy.transport.stream import StreamPort
 from proxy.transport.udp import UdpPort
@@ -84,7 +87,7 @@ class Service:
         self._echo = echo
         self._settle = settle
         self._resolver = Resolver(reactor)
-        self._store = MemoryStore()
+        self._store: Store = MemoryStore()
         self._transports: list[Transport] = []
         self._where: Whereabouts | None = None
         self._driver: Driver | None = None
@@ -107,6 +110,7 @@ class Service:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:
             raise StartError(str(error)) from error
+        self._store = make_store(self._config.store, self._reactor, log.write_note)
         self._resolver.start()
         names = [target.uri for target in targets_of(self._config.server)]
         where = Whereabouts(self._resolver, self._reactor, names, self._families(), self._moved, log.write_note)
@@ -114,16 +118,19 @@ class Service:
         try:
             try:
                 addresses = await where.find()
+                rows = await self._store.load()
             except NotFoundError as error:
                 raise StartError(f"server: {error}") from error
+            except StoreError as error:
+                raise StartError(f"store: {error}") from error
             if self._draining:
-                return  # told to stop while DNS was asked: nothing is open yet
+                return  # told to stop while DNS and the disk were asked: no socket is open yet
             try:
                 listeners = make_listeners(self._config, addresses)
             except OSError as error:
                 host, port = addresses[0][1:]
                 raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
-            driver = self._build(listeners, addresses, keys, log)
+            driver = self._build(listeners, addresses, keys, log, rows)
             self._bind(listeners)
         except StartError:
             self._close()
@@ -148,23 +155,19 @@ class Service:
         addresses: Sequence[Address],
         keys: tuple[bytes, ...],
         log: OperatorLog,
+        rows: Sequence[Row],
     ) -> Driver:
         config = self._config
         counts = Counts(len(listeners))
         settings = make_settings(config, listeners, addresses)
         pipelines = make_pipelines(config, counts, settings.local_networks)
         core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
-        driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
-        self._driver = driver
+        driver = self._driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         limits = config.limits
         stream_limits = StreamLimits(
-            limits.max_head,
-            limits.max_message,
-            limits.max_header_lines,
-            limits.write_buffer,
-            limits.idle_stream,
+            limits.max_head, limits.max_message, limits.max_header_lines, limits.write_buffer, limits.idle_stream,
             connections=limits.flows,
-        )
+        )  # fmt: skip
         flows = core.node.flows
         for listener in listeners:
             if listener.transport == UDP:
@@ -183,9 +186,13 @@ class Service:
                     )
                 )
         driver.attach(self._transports)
+        driver.deliver(BindingsLoaded(bindings_of(rows, listeners, flows, monotonic(), time()), monotonic()))
         self._gauges = CoreGauges(core)
         registry = CollectorRegistry()
-        install(registry, Collector(counts, listeners, self._gauges, self._resolver.results, version("sipmend")))
+        install(
+            registry,
+            Collector(counts, listeners, self._gauges, self._resolver.results, self._store, version("sipmend")),
+        )
         self._site = make_site(registry, self.readiness, self._reactor)
         return driver
 

@@ -138,16 +138,34 @@ class Bindings:
                 oldest = next(iter(self._lingering.values()))
                 self.remove(oldest)
                 self._evicted.append(oldest)
-            self._by_token[binding.token] = binding
-            self._by_identity[self._identity(binding)] = binding
-            self._by_aor.setdefault(binding.aor, []).append(binding)
-            self._by_flow.setdefault(flow.key, []).append(binding)
-            binding.flow = flow
+            self._enter(binding, flow)
         else:
             self.move(binding, flow)
         self._lingering.pop(binding.token, None)
         binding.state = REGISTERED
         return True
+
+    def take_back(self, binding: Binding) -> bool:
+        """Put a binding of an earlier run into the tables, in the state it has. False if there is no room for it, or
+        its name or its client is there already."""
+        identity = self._identity(binding)
+        if (
+            len(self._by_token) >= self._settings.max_bindings
+            or binding.token in self._by_token
+            or identity in self._by_identity
+        ):
+            return False
+        self._enter(binding, binding.flow)
+        if binding.state == LINGERING:
+            self._lingering[binding.token] = binding
+        return True
+
+    def _enter(self, binding: Binding, flow: Flow) -> None:
+        self._by_token[binding.token] = binding
+        self._by_identity[self._identity(binding)] = binding
+        self._by_aor.setdefault(binding.aor, []).append(binding)
+        self._by_flow.setdefault(flow.key, []).append(binding)
+        binding.flow = flow
 
     def move(self, binding: Binding, flow: Flow) -> None:
         """From now on the binding is reached by that flow; the state stays (protocol 3.3)."""

@@ -18,6 +18,7 @@ from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
+from proxy.core.stored import take_back
 from proxy.core.to_client import OwnOptions, ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
@@ -26,6 +27,7 @@ from proxy.core.way_home import WayHome
 from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note
 from proxy.events import (
+    BindingsLoaded,
     BindingsStored,
     Event,
     FlowClosed,
@@ -88,6 +90,8 @@ class ProxyCore:
             self._unframed(event, out)
         elif isinstance(event, BindingsStored):
             self._home.stored(event.ticket, out)
+        elif isinstance(event, BindingsLoaded):
+            take_back(event.bindings, node, out)
         elif isinstance(event, TargetsResolved):
             node.targets.resolve(event.addresses)
             if self._health is None and node.settings.health_interval > 0:
