@@ -14,6 +14,7 @@ from proxy.config.errors import Origin
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
 from proxy.config.units import (
     Count,
+    Duration,
     File,
     Host,
     Network,
@@ -149,6 +150,9 @@ class Limits(Section):
         500, description="header lines of one message"
     )
     linger: Positive = Field(43200.0, description="how long running calls still reach a client after it unregistered")
+    reconnect: Duration = Field(
+        4.0, description="how long an incoming call waits for a client that lost its connection while it rang; 0s: not"
+    )
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")
     bindings: Count = Field(100000, description="registered clients")

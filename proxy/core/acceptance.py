@@ -52,14 +52,14 @@ def accept(registration: Registration, response: Response, node: Node, out: list
     urgent = False
     for named in registration.winners():
         # Another REGISTER of the same client may have been accepted while this one was on its way.
-        named.binding = node.bindings.by_token(named.binding.token) or named.binding
+        named.binding = node.bindings.current(named.binding)
         expires = granted.get(named.binding.token, -1)
         if expires > 0:
             changed = _commit(named, registration, expires, outbound, node)
             urgent = urgent or changed == ITS_PLACE
             if changed:
                 stored.append(named.binding)
-        elif named.asked == 0 and expires <= 0 and node.bindings.by_token(named.binding.token) is not None:
+        elif named.asked == 0 and expires <= 0 and node.bindings.by_token(named.binding.token) is named.binding:
             node.bindings.linger(named.binding, node.now)
             stored.append(named.binding)
             urgent = True
@@ -89,12 +89,20 @@ def _commit(named: Named, registration: Registration, expires: int, outbound: bo
         or binding.auth_user != registration.auth_user
     ):
         changed = ITS_PLACE
+    flow = binding.flow
+    if flow.number and flow.key != registration.flow.key and binding.contact != named.addr:
+        # Two tabs of one instance: the call of the other one is still there (protocol 8.4).
+        flow.former = (binding.token, binding.contact)
+        registration.flow.former = None
     binding.contact = named.addr
     if not node.bindings.commit(binding, registration.flow):
         node.counts.dropped["bindings_full"] += 1
         return NOTHING
     binding.contact_key = contact_key(parse_name_addr(b"<%b>" % binding.contact).uri)
     binding.expires_at = node.now + expires
+    if binding.refreshed:
+        binding.interval = node.now - binding.refreshed
+    binding.refreshed = node.now
     if changed:
         binding.stored_until = binding.expires_at + expires + LEEWAY
     binding.last_used = node.now

@@ -77,8 +77,8 @@ def read_registration(request: Request, flow: Flow, node: Node) -> Registration:
             continue
         contact.uri  # noqa: B018  # raises where it cannot be read
         if is_nameable(contact):
-            binding = _binding_of(contact, registration, flow, node)
             asked = seconds(contact.param(b"expires"), default)
+            binding = _binding_of(contact, asked, registration, flow, node)
             registration.named.append(Named(binding, contact.addr, asked))
     return registration
 
@@ -92,11 +92,19 @@ def is_nameable(contact: NameAddr) -> bool:
     return uri.scheme in (b"sip", b"sips") and uri.param(b"gr") is None and not is_token(uri.param(b"b"))
 
 
-def _binding_of(contact: NameAddr, registration: Registration, flow: Flow, node: Node) -> Binding:
+def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow: Flow, node: Node) -> Binding:
     instance = contact.param(b"+sip.instance") or b""
     reg_id = seconds(contact.param(b"reg-id"), 0) if instance else 0
     binding = node.bindings.find_or_make(
-        registration.aor, user_of(registration.aor), instance, reg_id, contact.addr, flow, registration.call_id
+        registration.aor,
+        user_of(registration.aor),
+        instance,
+        reg_id,
+        contact.addr,
+        flow,
+        registration.call_id,
+        node.now,
+        registration.user_agent if asked else b"",
     )
     for named in registration.named:
         if named.binding.token == binding.token:

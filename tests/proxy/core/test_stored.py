@@ -67,7 +67,7 @@ def test_registration_that_ran_out_meanwhile_lingers(play):
     alice = binding(expires=999.0)
     assert play.takes_back(alice) == []
     assert alice.state == LINGERING
-    assert play.table.figures() == {"registered": 0, "lingering": 1}
+    assert play.table.figures() == {"registered": 0, "abandoned": 0, "lingering": 1}
 
 
 def test_what_lingered_too_long_is_gone():
