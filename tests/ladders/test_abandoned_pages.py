@@ -1,4 +1,4 @@
-"""A page that was closed or loaded again never comes back: the next one takes its place at the server (protocol 3.4)."""
+"""A page that was closed or loaded again never comes back: the next one takes its place (protocol 3.4)."""
 
 from __future__ import annotations
 

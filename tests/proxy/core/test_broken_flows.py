@@ -1,4 +1,4 @@
-"""What the ladders of clients that reconnect do not show: nothing is kept of what waited, and no one else is touched."""
+"""What the ladders of clients that reconnect do not show: nothing is kept of what waited, nobody else is touched."""
 
 from __future__ import annotations
 
