@@ -216,8 +216,10 @@ class Bindings:
         self._by_flow.setdefault(flow.key, []).append(binding)
         binding.flow = flow
 
-    def move(self, binding: Binding, flow: Flow) -> None:
-        """From now on the binding is reached by that flow; the state stays (protocol 3.3)."""
+    def move(self, binding: Binding, flow: Flow) -> bool:
+        """From now on the binding is reached by that flow; the state stays (protocol 3.3). False if it is gone."""
+        if self._by_token.get(binding.token) is not binding:
+            return False
         binding.dialog_flow = None
         if binding.abandoned:
             binding.abandoned = False
@@ -227,6 +229,7 @@ class Bindings:
             self._leave_flow(binding)
             self._by_flow.setdefault(flow.key, []).append(binding)
         binding.flow = flow
+        return True
 
     def abandon(self, flow: Flow) -> list[Binding]:
         """The page at the other end went away for good (protocol 3.4). Returns those whose state changed by it."""
@@ -254,7 +257,9 @@ class Bindings:
 
     def expire(self, now: float) -> list[Binding]:
         """Let run out what has run out; returns the bindings whose state changed. Called now and then."""
-        changed, self._evicted = self._evicted, []
+        # One whose client has come again meanwhile is in the store under the same token.
+        changed = [binding for binding in self._evicted if binding.token not in self._by_token]
+        self._evicted = []
         for binding in list(self._by_token.values()):
             if binding.state == REGISTERED and binding.expires_at <= now:
                 self.linger(binding, now)

@@ -134,8 +134,8 @@ class WayHome:
             # A tab whose instance is registered by another one has calls, and no claim to more of them.
             strayed = strayed and flow.former is None
             if binding is not None and strayed and request is not None and username(request) == binding.auth_user:
-                self._node.bindings.move(binding, flow)
-                out.append(StoreBindings([binding], 0))
+                if self._node.bindings.move(binding, flow):
+                    out.append(StoreBindings([binding], 0))
                 return
             marked = context.marked
             if marked is not None and marked.flow.key != flow.key and flow.listener.transport == UDP:

@@ -188,6 +188,26 @@ class TestPagesThatWentAway:
         assert play.table.only_registered(AOR) is page
 
 
+def test_binding_that_is_gone_moves_nowhere(play):
+    """A request of it may still be on its way when it goes."""
+    binding = play.registers()
+    play.table.remove(binding)
+    assert not play.table.move(binding, OFFICE)
+    assert play.table.on_flow(OFFICE) == []
+
+
+def test_client_that_comes_again_after_it_made_room_is_not_deleted():
+    """Its token is the same again: the sweep that tells the store of the old one must not take the new one."""
+    play = Play(max_bindings=1)
+    one = play.registers(b"sip:a@h")
+    play.table.linger(one, 0.0)
+    two = play.registers(b"sip:b@h")
+    play.table.linger(two, 0.0)
+    again = play.registers(b"sip:a@h")
+    assert again.token == one.token
+    assert play.table.expire(1.0) == [two]
+
+
 def test_who_waits_for_a_client_to_move_hears_of_it(play):
     """And not of refreshes: thousands of calls may wait while a network is down."""
     binding = play.registers()
