@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -25,23 +24,25 @@ from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
-from proxy.events import TargetsResolved
+from proxy.events import BindingsLoaded, TargetsResolved
 from proxy.flow import TLS, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
+from proxy.memory import settle_memory
 from proxy.metrics import Collector, install
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
 from proxy.sockets import Sockets
+from proxy.store.choice import make_store
+from proxy.store.contract import Store, StoreError
 from proxy.store.memory import MemoryStore
+from proxy.store.row import Row, bindings_of
 from proxy.whereabouts import SUPPORTED, Address, NotFoundError, Whereabouts
 
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
 DRAIN_LIMIT = 10.0
 DRAIN_STEP = 0.1
-# Few objects are made per message and none in cycles: collect seldom, and never look at what start-up made.
-GC_THRESHOLDS = (10_000, 20, 100)
 
 
 # What `reload` cannot change.
@@ -53,13 +54,6 @@ FIXED = (
 
 class StartError(Exception):
     """The proxy cannot start; the text is one line for the administrator."""
-
-
-def settle_memory() -> None:
-    """Collect what start-up left, and look at the rest no more: it lives as long as the process."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class Service:
@@ -83,7 +77,7 @@ class Service:
         self._echo = echo
         self._settle = settle
         self._resolver = Resolver(reactor)
-        self._store = MemoryStore()
+        self._store: Store = MemoryStore()
         self._sockets: Sockets | None = None
         self._where: Whereabouts | None = None
         self._driver: Driver | None = None
@@ -106,6 +100,7 @@ class Service:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:
             raise StartError(str(error)) from error
+        self._store = make_store(self._config.store, self._reactor, log.write_note)
         self._resolver.start()
         names = [target.uri for target in targets_of(self._config.server)]
         supported = SUPPORTED | {TLS} if uses_tls(self._config.server) else SUPPORTED
@@ -116,16 +111,19 @@ class Service:
         try:
             try:
                 addresses = await where.find()
+                rows = await self._store.load()
             except NotFoundError as error:
                 raise StartError(f"server: {error}") from error
+            except StoreError as error:
+                raise StartError(f"store: {error}") from error
             if self._draining:
-                return  # told to stop while DNS was asked: nothing is open yet
+                return  # told to stop while DNS and the disk were asked: no socket is open yet
             try:
                 listeners = make_listeners(self._config, addresses)
             except OSError as error:
                 host, port = addresses[0][1:]
                 raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
-            driver = self._build(listeners, addresses, keys, log)
+            driver = self._build(listeners, addresses, keys, log, rows)
             self._bind(listeners)
         except CertificateError as error:
             self._close()
@@ -153,6 +151,7 @@ class Service:
         addresses: Sequence[Address],
         keys: tuple[bytes, ...],
         log: OperatorLog,
+        rows: Sequence[Row],
     ) -> Driver:
         config = self._config
         counts = Counts(len(listeners))
@@ -166,9 +165,14 @@ class Service:
         )
         self._sockets = sockets
         driver.attach(sockets.transports)
+        flows = core.node.flows
+        driver.deliver(BindingsLoaded(bindings_of(rows, listeners, flows, monotonic(), time()), monotonic()))
         self._gauges = CoreGauges(core)
         registry = CollectorRegistry()
-        install(registry, Collector(counts, listeners, self._gauges, self._resolver.results, version("sipmend")))
+        install(
+            registry,
+            Collector(counts, listeners, self._gauges, self._resolver.results, self._store, version("sipmend")),
+        )
         self._site = make_site(registry, self.readiness, self._reactor)
         return driver
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.binding import Binding
+from proxy.core.alternatives import Alternatives
 from proxy.core.best_response import NONE_YET, BestResponse
 from proxy.core.refusal import restore_via
 from proxy.core.registration import Registration
@@ -39,25 +40,6 @@ class Home(Protocol):
         """A final response went home."""
 
 
-class Alternatives(Protocol):
-    """Where else a request of a client may go (`core.attempts`)."""
-
-    def heard(self, branch: ClientTransaction) -> None:
-        """A branch got a provisional response."""
-
-    def after_error(self, branch: ClientTransaction, out: list[Effect]) -> bool:
-        """A branch could not be sent; true if another was opened."""
-
-    def after_timeout(self, branch: ClientTransaction, out: list[Effect]) -> bool:
-        """A branch got no answer; true if another was opened."""
-
-    def after_503(self, response: Response, out: list[Effect]) -> bool:
-        """A target has no room; true if another was tried."""
-
-    def stop(self) -> None:
-        """The request is answered."""
-
-
 class ResponseContext:
     """One forwarded request. `request` is kept as received (its Via stamped), for answers of our own.
 
@@ -80,6 +62,7 @@ class ResponseContext:
         "layer",
         "marked",
         "method",
+        "outbound",
         "registration",
         "request",
         "second_hop",
@@ -107,6 +90,7 @@ class ResponseContext:
         self.guest: tuple[bytes, bytes, bytes] | None = None
         self.registration: Registration | None = None
         self.second_hop = False
+        self.outbound = False  # it came along a Path with `ob`: the server keeps flows (RFC 5626)
         self.sent_by_port = 0
         self.target: object = None
         self.via_before: bytes | None = None
