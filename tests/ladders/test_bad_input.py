@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.flow import TCP
 from tests.support.flows import registration, shown
 from tests.support.ladder import Ladder, after, nothing
+from tests.support.world import World
 
 ANY = ["{*}", "{*}"]
 OWN = "sip:anna@192.168.1.20:5060"
+TCP_URI = "sip:10.0.0.5:5060;transport=tcp"
 URI = "sip:anna@10.0.0.2:5070;transport=udp;b={T}"
 FORGED = "z9hG4bK5m" + "a" * 16 + "0" * 16  # as our branches look, with a mark that we did not make
 
@@ -91,43 +94,61 @@ def test_response_with_our_branch_and_no_cseq(field, anna, pbx):
 # -- many of them
 
 
-def test_seventy_record_routes(field, anna, pbx):
+@pytest.fixture
+def far():
+    """The field with a server by TCP, which takes messages of any size."""
+    return World(clients=("udp://203.0.113.10:5060",), targets=("tcp://10.0.0.5:5060",), server={"uri": TCP_URI})
+
+
+@pytest.fixture
+def phone(far):
+    return far.client("anna", "198.51.100.20:31000", contact=f"<{OWN}>", via="SIP/2.0/UDP 192.168.1.20:5060;rport")
+
+
+@pytest.fixture
+def server(far):
+    return far.server("server", transport=TCP)
+
+
+@pytest.fixture
+def registered(far, phone, server):
+    steps = registration(phone, server, "T")
+    assert Ladder(far) >> [steps[0], server.is_connected(), *steps[1:]]
+
+
+def test_seventy_record_routes(far, phone, server, registered):
     """All of them pass, in their order, both ways, and lead home within the dialog."""
     many = [f"<sip:10.0.0.{number};lr>" for number in range(100, 170)]
-    ladder = Ladder(field) >> registration(anna, pbx, "T") >> pbx.sends(f"INVITE {URI}", record_route=many)
+    ladder = Ladder(far) >> server.sends("INVITE sip:anna@10.0.0.2:5070;transport=tcp;b={T}", record_route=many)
     assert (
         ladder
-        << anna.gets(f"INVITE {OWN}", record_route=[*ANY, *many])
-        >> anna.sends(200)
-        << pbx.gets(200, contact=shown(anna, "T"))
+        << phone.gets(f"INVITE {OWN}", record_route=[*ANY, *many])
+        >> phone.sends(200)
+        << server.gets(200, contact=shown(phone, "T"))
     )
-    ours = anna.received[-1].values("record-route")[:2]
+    ours = phone.received[-1].values("record-route")[:2]
     assert (
-        Ladder(field)
-        >> pbx.continues("ACK", route=ours[::-1])
-        << anna.gets(f"ACK {OWN}", route=None)
-        >> anna.continues("BYE", route=[*ours, "<sip:10.0.0.5;lr>", *many])
-        << pbx.is_connected()  # 18.1.1: too large for a datagram
-        << pbx.gets("BYE", route=["<sip:10.0.0.5;lr>", *many])
-        >> pbx.sends(200)
-        << anna.gets(200)
+        Ladder(far)
+        >> server.continues("ACK", route=ours[::-1])
+        << phone.gets(f"ACK {OWN}", route=None)
+        >> phone.continues("BYE", route=[*ours, "<sip:10.0.0.5;transport=tcp;lr>", *many])
+        << server.gets("BYE", route=["<sip:10.0.0.5;transport=tcp;lr>", *many])
+        >> server.sends(200)
+        << phone.gets(200)
     )
 
 
 @pytest.mark.parametrize("one_line", [False, True], ids=["lines", "one line"])
-def test_seventy_vias(field, anna, pbx, one_line):
+def test_seventy_vias(far, phone, server, registered, one_line):
     """A request that came a long way: it goes on, and its answer takes all of them home."""
     vias = ["SIP/2.0/UDP 198.51.100.20:31000;branch=z9hG4bKx"]
     vias += [f"SIP/2.0/UDP 192.0.2.{number};branch=z9hG4bK{number}" for number in range(100, 169)]
-    ladder = Ladder(field) >> registration(anna, pbx, "T")
-    hop = field.client("hop", "198.51.100.20:31000")
     assert (
-        ladder
-        >> hop.sends("MESSAGE sip:bob@example.com", via=", ".join(vias) if one_line else vias)
-        << pbx.is_connected()
-        << pbx.gets("MESSAGE", via=71)
-        >> pbx.sends(200)
-        << anna.gets(200, via=70)
+        Ladder(far)
+        >> phone.sends("MESSAGE sip:bob@example.com", via=", ".join(vias) if one_line else vias)
+        << server.gets("MESSAGE", via=71)
+        >> server.sends(200)
+        << phone.gets(200, via=70)
     )
 
 
