@@ -72,6 +72,7 @@ WIDE = {
     "proxy.assembly": "turns the settings into the parts of the core, and is used by the composition root only",
     "proxy.cli": "every command starts here: it joins the settings, the rules, the service and the demo",
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
+    "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",
     "proxy.core.node": "holds the parts of one node for the steps, and decides nothing",
     "proxy.core.registration": "both ways of REGISTER: what a request names, and what its 2xx makes of it",
     "proxy.core.to_server": "one way of a message from end to end; each step it calls is a module of its own",

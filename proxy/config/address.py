@@ -28,8 +28,10 @@ def public_port(listener: ListenerSettings) -> int:
 
 
 def targets_of(server: ServerSettings) -> tuple[Target, ...]:
-    """The targets, also where they were written as one `uri`."""
-    return (Target(uri=server.uri),) if server.uri is not None else server.targets
+    """The targets in the order to try, also where they were written as one `uri`."""
+    if server.uri is not None:
+        return (Target(uri=server.uri),)
+    return tuple(sorted(server.targets, key=lambda target: target.priority))
 
 
 def overlaps(one: ListenUri, other: ListenUri) -> bool:

@@ -36,6 +36,7 @@ class Health(Section):
 
     interval: Positive = Field(30.0, description="time between two OPTIONS to a target")
     timeout: Positive = Field(5.0, description="without an answer for so long it is down")
+    give_up: Positive = Field(4.0, description="a request without any answer for so long goes to the next target")
 
 
 class ServerSettings(Section):
@@ -57,6 +58,11 @@ class ServerSettings(Section):
         (), description="further networks from which the server may send requests, and to which calls may go"
     )
     aliases: tuple[Host, ...] = Field((), description="further domains of the server, equal to `domain`")
+    large_requests: Literal["tcp", "udp"] = Field(
+        "tcp",
+        description="how a request above 1300 bytes goes to a server by UDP: by `tcp` where the server has it, else "
+        "by UDP; or always by `udp`",
+    )
     in_dialog: Literal["server", "follow"] = Field(
         "server", description="a request in a dialog goes to the `server`, or may `follow` addresses it signed before"
     )

@@ -38,6 +38,11 @@ ROWS: tuple[Row, ...] = (
     ),
     (("server", "uri"), _secure, _SIPS),
     (("server", "targets", "*", "uri"), _secure, _SIPS),
+    (
+        ("server", "targets", "*", "weight"),
+        lambda weight: weight != 1,
+        "sharing calls by weight is not available in this version; targets are tried by priority and order",
+    ),
     (("tls",), bool, "TLS is not available in this version; take this section out"),
     (("public_address",), _starts("stun:"), _STUN),
     (("listen", "*", "public_address"), _starts("stun:"), _STUN),

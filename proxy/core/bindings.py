@@ -5,6 +5,7 @@ The table decides nothing about messages; `registration` changes it on a 2xx to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from proxy.binding import GONE, LINGERING, REGISTERED, Binding
@@ -24,9 +25,19 @@ def identity_of(aor: bytes, instance: bytes, reg_id: int, contact: bytes, serial
 
 
 class Bindings:
-    """All bindings of this node."""
+    """All bindings of this node. `on_move` is called with each that has come to another flow."""
 
-    __slots__ = ("_by_aor", "_by_flow", "_by_identity", "_by_token", "_evicted", "_lingering", "_mint", "_settings")
+    __slots__ = (
+        "_by_aor",
+        "_by_flow",
+        "_by_identity",
+        "_by_token",
+        "_evicted",
+        "_lingering",
+        "_mint",
+        "_settings",
+        "on_move",
+    )
 
     def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
         self._settings = settings
@@ -39,6 +50,7 @@ class Bindings:
         self._lingering: dict[bytes, Binding] = {}
         # Those that made room and are still in the store.
         self._evicted: list[Binding] = []
+        self.on_move: Callable[[Binding], None] | None = None
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -152,10 +164,13 @@ class Bindings:
     def move(self, binding: Binding, flow: Flow) -> None:
         """From now on the binding is reached by that flow; the state stays (protocol 3.3)."""
         binding.dialog_flow = None
-        if binding.flow.key != flow.key:
+        moved = binding.flow.key != flow.key
+        if moved:
             self._leave_flow(binding)
             self._by_flow.setdefault(flow.key, []).append(binding)
         binding.flow = flow
+        if moved and self.on_move is not None:
+            self.on_move(binding)
 
     def linger(self, binding: Binding, now: float) -> None:
         """The registration ended; in-dialog requests still reach the client for a while (protocol 3.2)."""

@@ -6,11 +6,12 @@ To the server: the client's Contact is repaired. To the client: what was repaire
 from __future__ import annotations
 
 from proxy.core.field_values import username
+from proxy.core.forwarding import pop_via
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag, restore_via
 from proxy.core.registration import accept, is_nameable
 from proxy.core.replies import make_reply
-from proxy.core.response_context import ResponseContext, pop_via
+from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reopened
 from proxy.core.targets import Target
 from proxy.effects import Effect, OpenFlow, StoreBindings

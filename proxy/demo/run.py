@@ -38,6 +38,8 @@ PHONE = "phone"
 # How long one answer is waited for, in seconds: straight to the server most waiting is in vain.
 DIRECT_PATIENCE = 1.2
 PATIENCE = 5.0
+# How often other ports are looked for when one is taken between the search and its use.
+ATTEMPTS = 5
 
 FAILED, REFUSED = 1, 2
 
@@ -131,21 +133,36 @@ class Demo:
 
     async def start(self) -> None:
         """Start the server and sipmend. Raises DemoFailedError."""
-        self._places = places = find_places(self._listen)
         self._folder = TemporaryDirectory(prefix="sipmend-demo-")
         server = self._stage.server
+        server.registrar.add_account(PHONE.encode(), self._password.encode())
+        self._places = find_places(self._listen)
         try:
-            server.listen(LOOPBACK, media_host=places.public)
-            server.registrar.add_account(PHONE.encode(), self._password.encode())
-            text = configuration(places, server.address, self._folder.name)
-            config = parse_config(text, str(Path(self._folder.name, "sipmend.yaml")), {})
-            self._say(f"A SIP server listens at {server.address[0]}:{server.address[1]}. Before it, sipmend with:")
-            self._say(f"\n{text}", "dim")
-            service = Service(config, self._reactor, self._say)
-            await service.start()
-            self._service = service
-        except (CannotListenError, ConfigErrors, StartError) as problem:
+            server.listen(LOOPBACK, media_host=self._places.public)
+        except CannotListenError as problem:
             raise DemoFailedError(str(problem)) from problem
+        for left in reversed(range(ATTEMPTS)):
+            text = configuration(self._places, server.address, self._folder.name)
+            try:
+                lines = await self._start_proxy(text, self._folder.name)
+                break
+            except (ConfigErrors, StartError) as problem:
+                if left == 0 or self._listen is not None:
+                    raise DemoFailedError(str(problem)) from problem
+                # A port that was free a moment ago may be taken by now.
+                self._places = find_places(self._listen)
+        self._say(f"A SIP server listens at {server.address[0]}:{server.address[1]}. Before it, sipmend with:")
+        self._say(f"\n{text}", "dim")
+        for line in lines:
+            self._say(line)
+
+    async def _start_proxy(self, text: str, folder: str) -> list[str]:
+        """Start sipmend with that configuration; returns what it says."""
+        lines: list[str] = []
+        service = Service(parse_config(text, str(Path(folder, "sipmend.yaml")), {}), self._reactor, lines.append)
+        await service.start()
+        self._service = service
+        return lines
 
     async def show(self) -> bool:
         """Play the three stories, each straight to the server and through sipmend. True if all went well there."""

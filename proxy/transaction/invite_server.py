@@ -49,9 +49,10 @@ class InviteServer(Transaction):
     """One INVITE received. `last` is the response that a retransmission gets again.
 
     `uri`, `from_tag` and `to_tag` (of the final response sent) serve to match an ACK or CANCEL with a wrong branch.
+    `sender` is its user's note of whom an answered request came from.
     """
 
-    __slots__ = ("flow_key", "from_tag", "last", "last_kind", "to_tag", "uri")
+    __slots__ = ("flow_key", "from_tag", "last", "last_kind", "sender", "to_tag", "uri")
 
     kind = 1
 
@@ -63,6 +64,7 @@ class InviteServer(Transaction):
         self.flow_key = flow.key
         self.from_tag = request.from_.tag
         self.to_tag: bytes | None = None
+        self.sender: object = None
 
     def start(self, out: list[Effect]) -> None:
         self.start_short(TIMER_100, TRYING_DELAY)
@@ -138,10 +140,12 @@ TABLE: Table = {
     (PROCEEDING, TU_3_6XX): (send_refusal, COMPLETED),  # 17.2.1
     (PROCEEDING, TRANSPORT_ERROR): (nothing, PROCEEDING),  # 6026 8.8
     (COMPLETED, REQUEST): (resend, COMPLETED),  # 17.2.1
+    (COMPLETED, TU_2XX): (send_success_again, COMPLETED),  # 16.7 step 5: of another branch, after a refusal
     (COMPLETED, TIMER_G): (send_refusal_again, COMPLETED),  # 17.2.1
     (COMPLETED, TIMER_H): (give_up, TERMINATED),  # 17.2.1
     (COMPLETED, GOT_ACK): (confirm, CONFIRMED),  # 17.2.1
     (COMPLETED, TRANSPORT_ERROR): (nothing, COMPLETED),  # 6026 8.8
+    (CONFIRMED, TU_2XX): (send_success_again, CONFIRMED),  # 16.7 step 5
     (CONFIRMED, TIMER_I): (nothing, TERMINATED),  # 17.2.1
     (ACCEPTED, REQUEST): (absorb, ACCEPTED),  # 6026 7.1
     (ACCEPTED, TU_2XX): (send_success_again, ACCEPTED),  # 6026 7.1
@@ -155,12 +159,10 @@ IGNORED = frozenset(
     {
         (PROCEEDING, GOT_ACK),
         (COMPLETED, TU_1XX),
-        (COMPLETED, TU_2XX),
         (COMPLETED, TU_3_6XX),
         (CONFIRMED, REQUEST),
         (CONFIRMED, GOT_ACK),
         (CONFIRMED, TU_1XX),
-        (CONFIRMED, TU_2XX),
         (CONFIRMED, TU_3_6XX),
         (CONFIRMED, TRANSPORT_ERROR),
         (ACCEPTED, GOT_ACK),

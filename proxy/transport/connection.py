@@ -90,7 +90,7 @@ class StreamConnection(Protocol):
                 self.send(PONG * pings)
         except FramingError as error:
             self.deaf = True
-            self.port.deliver(FramingFailed(flow, framer.broken, error.label, error.text, now))
+            self.port.deliver(FramingFailed(flow, framer.broken, error.label, error.text, now, error.status))
 
     def send(self, octets: bytes) -> None:
         if self._closing:

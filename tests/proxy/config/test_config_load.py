@@ -210,7 +210,8 @@ def test_what_the_sample_shows_as_default_is_the_default():
         "  path: auto",
         "  contact_user: aor",
         "  options_gone: silent",
-        "  health: {interval: 30s, timeout: 5s}",
+        "  health: {interval: 30s, timeout: 5s, give_up: 4s}",
+        "  large_requests: tcp",
         "timers: {t1: 500ms, t2: 4s, t4: 5s, c: 185s}",
     ):
         commented = shown.replace(shown.strip(), "# " + shown.strip())

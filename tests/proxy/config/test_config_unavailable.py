@@ -15,7 +15,7 @@ def changed(path, value):
     data = {**SMALLEST, "server": dict(SMALLEST["server"]), "listen": [{"uri": SMALLEST["listen"][0]}]}
     held = data
     for step in path[:-1]:
-        held = held[0] if step == "*" else held.setdefault(step, [{}] if step == "targets" else {})
+        held = held[0] if step == "*" else held.setdefault(step, [{"uri": "sip:10.0.0.5"}] if step == "targets" else {})
     held[path[-1]] = value
     return Config.model_validate(data)
 
@@ -32,6 +32,7 @@ EXAMPLES = [
     (("server", "uri"), "sips:example.com", "TLS to the server is not available in this version; use sip:"),
     (("server", "uri"), "sip:example.com;transport=tls", "TLS to the server is not available in this version"),
     (("server", "targets", "*", "uri"), "sips:example.com", "TLS to the server is not available in this version"),
+    (("server", "targets", "*", "weight"), 3, "sharing calls by weight is not available in this version"),
     (("tls",), {"certificate": "a", "private_key": "b"}, "TLS is not available in this version; take this section out"),
     (("public_address",), "stun:stun.example.com", "STUN is not available in this version; write the address itself"),
     (("listen", "*", "public_address"), "stun:stun.example.com", "STUN is not available in this version"),

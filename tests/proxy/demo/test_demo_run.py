@@ -147,6 +147,25 @@ def test_taken_address_is_one_sentence_and_exit_code_2(start, taken):
     assert "Traceback" not in shown + errors
 
 
+def test_port_that_is_taken_meanwhile_is_replaced(taken):
+    """Between the search for a free port and its use somebody else may be faster."""
+    code = f"""
+import sys
+import proxy.demo.run as run
+from proxy.__main__ import main
+
+found = run.find_places
+places = iter([run.Places(("127.0.0.1", {taken}), "127.0.0.1", run.free_port("127.0.0.1"), run.free_port("127.0.0.1"))])
+run.find_places = lambda listen: next(places, None) or found(listen)
+sys.argv = ["sipmend", "demo", "--once"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 broken clients work" in done.stdout
+    assert str(taken) not in done.stdout
+
+
 def test_failing_client_is_said_to_fail():
     """What `--once` exits with 1 for."""
     out = io.StringIO()
@@ -159,8 +178,8 @@ def test_failing_client_is_said_to_fail():
 def test_reader_that_stops_reading_ends_it_quietly(start):
     """`sipmend demo | head`."""
     process = start()
-    process.stdout.readline()
+    first = process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == 1, first
     assert "Traceback" not in process.stderr.read()
     process.stdout = None
