@@ -137,17 +137,18 @@ class Sipp:
         errors = self._errors.read_bytes() if self._errors.exists() else b""
         came = Counter(map(identity, self.messages("received")))
         for entry in ENTRY.split(errors):
-            assert not FAILED.search(entry), self.complaint("met what it must not")
+            said = entry.decode(errors="replace")
+            assert not FAILED.search(entry), self.complaint(f"met what it must not: {said}")
             aside = PUT_ASIDE.search(entry)
             if aside and aside["message"]:
                 seen = Seen(aside["message"])
                 # The 200 of a repeated CANCEL may come after the 487.
                 wanted = 1 if seen.status and seen.method == "CANCEL" else 2
-                assert came[identity(seen)] >= wanted, self.complaint("got what it did not expect")
+                assert came[identity(seen)] >= wanted, self.complaint(f"got what it did not expect: {said}")
             elif aside:
                 call = aside["call"].decode()
                 byes = sum(count for name, count in came.items() if name[0] == call and name[1].endswith(" BYE"))
-                assert byes > 1, self.complaint("got a BYE that it did not expect")
+                assert byes > 1, self.complaint(f"got what it did not expect: {said}")
 
     def complaint(self, what: str) -> str:
         """What happened, with SIPp's own errors and the last messages."""

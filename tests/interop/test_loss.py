@@ -21,7 +21,7 @@ from sipmend_peer import Value
 from udp_relay import Counted
 
 LOSS = 0.05
-SEED = 1
+SEED = 16
 AT_ONCE = 10
 # The caller answers what comes again for so long, in milliseconds: four BYEs, of which one has arrived.
 LINGER = 5000
