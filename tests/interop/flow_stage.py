@@ -123,12 +123,11 @@ class Stage:
         remote: Address | None = None,
         work: Path | None = None,
     ) -> Sipp:
-        """Start one SIPp; a switch is set where its scenario declares it. Its files go to `work`, or the stage's own."""
+        """Start one SIPp; a switch is set where its scenario declares it. Its files go to `work`, or the stage's."""
         text = (Path(__file__).parent / "sipp" / f"{scenario}.xml").read_text()
         words = [word for switch in switches if switch in text for word in ("-set", switch, "1")]
-        sipp = Sipp(
-            party, self.transport, scenario, work or self.work, [*call.arguments(party), *words, *extra], remote
-        )
+        words = [*call.arguments(party), *words, *extra]
+        sipp = Sipp(party, self.transport, scenario, work or self.work, words, remote)
         self.cleanup.callback(sipp.stop)
         return sipp
 
