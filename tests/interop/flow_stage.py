@@ -12,6 +12,11 @@ from peer_process import fresh_address
 from sip_client import Address
 from sipmend_peer import Sipmend, Value
 
+# A party that was called answers what comes again for as long as anything can (64 times T1).
+LISTENING = ("-d", "32000")
+# Calls a second; a caller is gone when its last call is over.
+QUICKLY = ("-r", "10")
+
 
 @dataclass(frozen=True)
 class Played:
@@ -55,14 +60,14 @@ class Stage:
         answerer: str,
         switches: Sequence[str] = (),
         calls: int = CALLS,
-        extra: Sequence[str] = (),
+        extra: Sequence[str] = QUICKLY,
     ) -> Played:
         """The broken client calls the server; raises AssertionError if a call did not go by the scenarios."""
         call = Call(self.client, self.server, "sip:bob@pbx.test", "Route: <sip:pbx.test;lr>")
-        there = self.play(self.server, answerer, call, switches, extra)
+        there = self.play(self.server, answerer, call, switches, LISTENING)
         proxy = self.start_proxy()
         here = self.play(
-            self.client, caller, call, switches, ["-m", str(calls), "-r", "10", *extra], self.to_proxy or proxy.address
+            self.client, caller, call, switches, ["-m", str(calls), *extra], self.to_proxy or proxy.address
         )
         here.finish(90)
         return self.ended(here, there, proxy)
@@ -73,13 +78,13 @@ class Stage:
         answerer: str,
         switches: Sequence[str] = (),
         calls: int = CALLS,
-        extra: Sequence[str] = (),
+        extra: Sequence[str] = QUICKLY,
     ) -> Played:
         """The client registers and the server calls it by what it learned: our Contact, and our Path as Route."""
         learning = Call(self.server, self.client, "", "")
-        registrar = self.play(self.server, "flow_registrar", learning, (), extra)
+        registrar = self.play(self.server, "flow_registrar", learning, (), LISTENING)
         proxy = self.start_proxy()
-        words = ["-m", "1", "-oocsf", str(Path(__file__).parent / "sipp" / f"{answerer}.xml"), *extra]
+        words = ["-m", "1", "-oocsf", str(Path(__file__).parent / "sipp" / f"{answerer}.xml"), *LISTENING]
         call = Call(self.server, self.client, "", "")
         there = self.play(self.client, "flow_register", call, switches, words, self.to_proxy or proxy.address)
         assert proxy.becomes("sipmend_bindings", 1, state="registered"), there.complaint("did not register")
@@ -87,9 +92,7 @@ class Stage:
         registrar.stop()
         wait_for_port(self.server.host, self.transport)
         call = Call(self.server, self.client, contact, f"Route: {path[0]}")
-        here = self.play(
-            self.server, caller, call, switches, ["-m", str(calls), "-r", "10", *extra], self.server_sends_to(proxy)
-        )
+        here = self.play(self.server, caller, call, switches, ["-m", str(calls), *extra], self.server_sends_to(proxy))
         here.finish(90)
         return self.ended(here, there, proxy)
 
@@ -100,7 +103,7 @@ class Stage:
         answerer: str,
         switches: Sequence[str] = (),
         calls: int = CALLS,
-        extra: Sequence[str] = (),
+        extra: Sequence[str] = QUICKLY,
     ) -> Played:
         """One flow, `outgoing` or `incoming`."""
         play = self.outgoing if direction == "outgoing" else self.incoming
@@ -118,11 +121,13 @@ class Stage:
         switches: Sequence[str],
         extra: Sequence[str],
         remote: Address | None = None,
+        work: Path | None = None,
     ) -> Sipp:
-        """Start one SIPp; a switch is set where its scenario declares it."""
+        """Start one SIPp; a switch is set where its scenario declares it. Its files go to `work`, or the stage's."""
         text = (Path(__file__).parent / "sipp" / f"{scenario}.xml").read_text()
         words = [word for switch in switches if switch in text for word in ("-set", switch, "1")]
-        sipp = Sipp(party, self.transport, scenario, self.work, [*call.arguments(party), *words, *extra], remote)
+        words = [*call.arguments(party), *words, *extra]
+        sipp = Sipp(party, self.transport, scenario, work or self.work, words, remote)
         self.cleanup.callback(sipp.stop)
         return sipp
 

@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from flow_network import NEW_ADDRESS, NEW_PORT, RelayedStage
 from flow_sipp import CALLS, assert_within_transaction, branch, by_call, dialogs, tag
-from flow_stage import Stage
-from sipmend_peer import Sipmend
-from udp_relay import UdpRelay
+from flow_stage import Played, Stage
 
 DIRECTIONS = ("outgoing", "incoming")
 REFUSALS = {
@@ -18,26 +17,8 @@ REFUSALS = {
     486: ("flow_busy_answerer", "Retry-After: 30"),
 }
 
-
 # The switches with which the far end of the client sends BYE.
 ENDED_BY = {"outgoing": ("far_end_ends",), "incoming": ()}
-
-
-class MovingStage(Stage):
-    """A stage whose client is behind a NAT that gives it another port when it sends UPDATE."""
-
-    relay: UdpRelay | None = None
-
-    def __init__(self, work: Path, cleanup: ExitStack) -> None:
-        super().__init__("udp", work, cleanup)
-
-    def start_proxy(self) -> Sipmend:
-        """The proxy, and the NAT before it."""
-        proxy = super().start_proxy()
-        moves = UdpRelay(proxy.address, moves=lambda octets: octets.startswith(b"UPDATE "))
-        self.relay = self.cleanup.enter_context(moves)
-        self.to_proxy = self.relay.near
-        return proxy
 
 
 @pytest.fixture(params=["udp", "tcp"])
@@ -166,10 +147,25 @@ def test_call_that_nobody_answers_ends_with_408(stage: Stage) -> None:
 def test_call_goes_on_when_the_nat_moves_the_client(tmp_path: Path, direction: str) -> None:
     """The client's UPDATE comes by another port of its NAT: what the far end sends from then on goes there."""
     with ExitStack() as cleanup:
-        stage = MovingStage(tmp_path, cleanup)
+        stage = RelayedStage("udp", tmp_path, cleanup, NEW_PORT)
         played = stage.play_flow(direction, "flow_talk_caller", "flow_talk_answerer", ENDED_BY[direction], calls=1)
-        assert stage.relay is not None
-        assert len(set(stage.relay.ports)) == 2
-        client = played.caller if direction == "outgoing" else played.answerer
-        server = played.answerer if direction == "outgoing" else played.caller
-        assert len(server.sent("BYE")) == len(client.got("BYE")) == 1
+        assert len({place[1] for place in stage.places}) == 2
+        assert_bye_reaches_client(played, direction)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_call_goes_on_at_the_clients_new_address(tmp_path: Path, direction: str, transport: str) -> None:
+    """The client registers from another address in mid-call: what the far end sends from then on goes there."""
+    with ExitStack() as cleanup:
+        stage = RelayedStage(transport, tmp_path, cleanup, NEW_ADDRESS)
+        switches = (*ENDED_BY[direction], "caller_registers" if direction == "outgoing" else "answerer_registers")
+        played = stage.play_flow(direction, "flow_talk_caller", "flow_talk_answerer", switches, calls=1)
+        assert len({place[0] for place in stage.places}) == 2
+        assert_bye_reaches_client(played, direction)
+
+
+def assert_bye_reaches_client(played: Played, direction: str) -> None:
+    """The far end has ended the call."""
+    client, server = (played.caller, played.answerer) if direction == "outgoing" else (played.answerer, played.caller)
+    assert len(server.sent("BYE")) == len(client.got("BYE")) == 1
