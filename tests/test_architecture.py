@@ -83,7 +83,7 @@ WIDE = {
     "proxy.cli": "every command starts here: it joins the settings, the rules, the service and the demo",
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",
-    "proxy.core.response_context": "ties a server transaction to its branches, and knows who chooses, restores and retries",
+    "proxy.core.response_context": "ties a server transaction to its branches; who chooses and retries is elsewhere",
     "proxy.core.node": "holds the parts of one node for the steps, and decides nothing",
     "proxy.core.acceptance": "everything a 2xx to REGISTER says, in one place; each part is a module of its own",
     "proxy.core.registration": "everything a REGISTER says, in one place; each part is a module of its own",
