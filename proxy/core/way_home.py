@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from proxy.core.acceptance import accept
 from proxy.core.field_values import username
-from proxy.core.forwarding import pop_via
+from proxy.core.forwarding import measure, pop_via
 from proxy.core.node import Node
 from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
 from proxy.core.registration import is_nameable
@@ -187,6 +187,8 @@ class WayHome:
         node.counts.responses[(context.flow.listener.side, status)] += 1
         if not server.flow.open:
             self._settle_flow(context, out)
+        if server.flow.listener.reliable:
+            measure(response)
         server.step(TU_BY_CLASS[status // 100], Answer(status, response.octets()), out)
 
     def _settle_flow(self, context: ResponseContext, out: list[Effect]) -> None:
