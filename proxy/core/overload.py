@@ -15,9 +15,11 @@ from proxy.sip.errors import SipError
 from proxy.transaction.invite_server import InviteServer
 from proxy.transaction.machine import PROCEEDING
 
-# How many calls are picked out at once, and how much of the table may be looked through for each new request.
+# How many calls are picked out at once. The table is looked through for them once a second at the most, or after so
+# many requests that it is this much for each.
 _PICKED: Final = 10_000
 _STEPS: Final = 64
+_PAUSE: Final = 1.0
 _SILENCE: Final = 60.0  # seconds between two lines in the log
 
 
@@ -28,7 +30,7 @@ class Overload:
     call that was given up, and its CANCEL for each. Twice `most_servers` is the end.
     """
 
-    __slots__ = ("_asked", "_node", "_noted", "_oldest", "most_clients", "most_servers")
+    __slots__ = ("_asked", "_looked", "_node", "_noted", "_oldest", "most_clients", "most_servers")
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -37,6 +39,7 @@ class Overload:
         # Calls that nobody had answered when they were picked out, the oldest at the end.
         self._oldest: list[InviteServer] = []
         self._asked = 0
+        self._looked = -_PAUSE
         self._noted = -_SILENCE
 
     def find_oldest(self) -> InviteServer:
@@ -45,8 +48,7 @@ class Overload:
         if len(layer.servers) < 2 * self.most_servers and len(layer.clients) < self.most_clients:
             self._asked += 1
             oldest = self._next()
-            if oldest is None and self._asked * _STEPS >= len(layer.servers):
-                self._asked = 0
+            if oldest is None and self._may_look():
                 self._pick()
                 oldest = self._next()
             if oldest is not None:
@@ -77,7 +79,13 @@ class Overload:
             self._oldest.pop()
         return None
 
+    def _may_look(self) -> bool:
+        node = self._node
+        return node.now - self._looked >= _PAUSE or self._asked * _STEPS >= len(node.layer.servers)
+
     def _pick(self) -> None:
+        self._asked = 0
+        self._looked = self._node.now
         picked = self._oldest
         for t in self._node.layer.servers.values():  # in the order in which they came
             if isinstance(t, InviteServer) and t.state == PROCEEDING and t.user is not None:

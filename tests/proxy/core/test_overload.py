@@ -59,6 +59,13 @@ def test_new_calls_are_found_too(play):
     assert play.overload.find_oldest() is second
 
 
+def test_large_table_is_looked_through_at_once():
+    """The first request that finds it full is taken."""
+    play = Play(3000)
+    calls = [play.opens(number) for number in range(3000)]
+    assert play.overload.find_oldest() is calls[0]
+
+
 def test_end_of_what_is_kept_for_those_that_were_given_up():
     play = Play(2)
     for number in range(4):
@@ -78,7 +85,11 @@ def test_large_table_without_calls_is_looked_through_now_and_then():
         with pytest.raises(SipError):
             play.overload.find_oldest()
         looked += play.overload._asked == 0
-    assert looked == 10
+    assert looked == 10, "at first, and after each 47 (3000 / 64)"
+    play.node.layer.scene.now += 1.0
+    with pytest.raises(SipError):
+        play.overload.find_oldest()
+    assert play.overload._asked == 0, "again after a second"
 
 
 def test_call_that_made_no_room_necessary_stays(play):
