@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow_stage import Stage
+from flow_sipp import CALLS, Call
+from flow_stage import QUICKLY, ROUTE, Played, Stage, Words
+from kamailio_peer import Kamailio
+from peer_process import eventually, fresh_address
 from sip_client import Address
-from sipmend_peer import Sipmend, Value
+from sipmend_peer import SERVER_PORT, Sipmend, Value
 from stream_relay import StreamRelay
 from udp_relay import Loss, UdpRelay
 
@@ -48,18 +51,23 @@ class RelayedStage(Stage):
         cleanup: ExitStack,
         move: Move | None = None,
         loss: float = 0.0,
-        seed: int = 0,
+        seed: str = "",
         changes: Mapping[str, Value] | None = None,
+        server: Address | None = None,
     ) -> None:
         super().__init__(transport, work, cleanup, changes)
+        self.as_server = server or self.as_server
         self._move = move
         self._loss = loss
         self._seed = seed
         self.relays: list[UdpRelay] = []
         self.places: list[Address] = []
         if loss:
-            self._server_relay = self._relay(self.as_server, None)
+            self._server_relay = self._relay(self.as_server, None, SERVER_PORT)
             self.as_server = self._server_relay.near
+            # Where a server that goes by our headers finds us.
+            ours = {"address": self._server_relay.outside[0]}
+            self.changes = {**self.changes, "server": ours}
 
     def start_proxy(self) -> Sipmend:
         """The proxy, and the relay before it."""
@@ -77,9 +85,45 @@ class RelayedStage(Stage):
         """The server's side of the relay that stands before it."""
         return self._server_relay.outside if self._loss else super().server_sends_to(proxy)
 
-    def _relay(self, far: Address, move: Move | None) -> UdpRelay:
+    def _relay(self, far: Address, move: Move | None, outside_port: int = 0) -> UdpRelay:
         """A relay that loses what its own number in the seed decides."""
         loss = Loss(self._loss, f"{self._seed} {len(self.relays)}") if self._loss else None
-        relay = UdpRelay(far, loss, move.begins if move else None, bool(move and move.far_away))
+        moves = move.begins if move else None
+        relay = UdpRelay(far, loss, moves, bool(move and move.far_away), outside_port)
         self.relays.append(relay)
         return self.cleanup.enter_context(relay)
+
+
+class KamailioStage(RelayedStage):
+    """A lossy stage whose server is Kamailio; the far end is a phone that is registered there."""
+
+    def __init__(self, work: Path, cleanup: ExitStack, loss: float, seed: str) -> None:
+        self._kamailio = Kamailio(fresh_address(), work / "kamailio", is_open=True)
+        cleanup.callback(self._kamailio.stop)
+        super().__init__("udp", work, cleanup, None, loss, seed, server=self._kamailio.address)
+
+    def outgoing(
+        self, caller: str, answerer: str, switches: Sequence[str] = (), calls: int = CALLS, extra: Words = QUICKLY
+    ) -> Played:
+        """The broken client calls the phone at Kamailio."""
+        there = self.register(
+            self.server, answerer, Call(self.client, self.server, "", ""), switches, self._kamailio.address
+        )
+        assert eventually(lambda: bool(there.got(200)), 15), there.complaint("did not register")
+        proxy = self.start_proxy()
+        call = Call(self.client, self.server, "sip:bob@pbx.test", ROUTE)
+        here = self.play(self.client, caller, call, switches, ["-m", str(calls), *extra], self.to_proxy)
+        return self.ended(here, there, proxy)
+
+    def incoming(
+        self, caller: str, answerer: str, switches: Sequence[str] = (), calls: int = CALLS, extra: Words = QUICKLY
+    ) -> Played:
+        """The phone at Kamailio calls the client."""
+        proxy = self.start_proxy()
+        assert self.to_proxy
+        there = self.register(self.client, answerer, Call(self.server, self.client, "", ""), switches, self.to_proxy)
+        assert proxy.becomes("sipmend_bindings", 1, state="registered"), there.complaint("did not register")
+        call = Call(self.server, self.client, "sip:alice@pbx.test", ROUTE)
+        words = ["-m", str(calls), *extra]
+        here = self.play(self.server, caller, call, switches, words, self._kamailio.address)
+        return self.ended(here, there, proxy)

@@ -22,6 +22,8 @@ from sipp_peer import SCENARIOS, SOCKETS
 
 PORT = 5060
 CALLS = 5
+# By this the proxy knows a phone that comes back by another address from a second phone of equal Contact.
+INSTANCE = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
 RULE = re.compile(rb"^-{20,} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\r?\n", re.MULTILINE)
 ENTRY = re.compile(rb"\d{4}-\d\d-\d\d\t\d\d:\d\d:\d\d\.\d{6}\t\d+\.\d{6}: ")
 FAILED = re.compile(rb"[Aa]bort|without label|max UDP retrans|Failed regexp")
@@ -33,22 +35,27 @@ HEADING = re.compile(rb"\w+ message (sent|received)[^\n]*:\r?\n\r?\n")
 
 @dataclass(frozen=True)
 class Party:
-    """How one side writes itself: user, sent-by of its Via, and its Contact line (or another one in its place)."""
+    """How one side writes itself: user, sent-by of its Via, its Contact line (or another one in its place), and the
+    Contact it registers.
+    """
 
     user: str
     host: str
     sent_by: str
     contact: str
+    registered: str
 
     @classmethod
     def client(cls, user: str, host: str) -> Party:
-        """The broken client: a private address in its Via, and no Contact."""
-        return cls(user, host, PRIVATE_VIA, "Subject: a client without Contact")
+        """The broken client: a private address in its Via and in what it registers, and no Contact otherwise."""
+        registered = f"<sip:{user}-x7f3@{PRIVATE_VIA}:{PORT}>;{INSTANCE}"
+        return cls(user, host, PRIVATE_VIA, "Subject: a client without Contact", registered)
 
     @classmethod
     def server(cls, user: str, host: str, transport: str) -> Party:
         """The honest side: what it writes is true."""
-        return cls(user, host, host, f"Contact: <sip:{user}@{host}:{PORT};transport={transport}>")
+        contact = f"<sip:{user}@{host}:{PORT};transport={transport}>"
+        return cls(user, host, host, f"Contact: {contact}", contact)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Call:
             "route": self.route,
             "sent_by": party.sent_by,
             "contact": party.contact,
+            "registered": party.registered,
         }
         words = [word for key, value in keys.items() for word in ("-key", key, value)]
         return [*words, "-au", self.caller.user, "-ap", "secret"]

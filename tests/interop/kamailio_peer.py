@@ -37,10 +37,17 @@ class Kamailio:
     """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`.
 
     `patience` is how long it waits for the first answer to a request, in milliseconds. With `trust` it has TLS on
-    port 5061 too.
+    port 5061 too. One that is `open` asks nobody for a password.
     """
 
-    def __init__(self, address: str, work: Path, patience: int = 30_000, trust: Trust | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        work: Path,
+        patience: int = 30_000,
+        trust: Trust | None = None,
+        is_open: bool = False,
+    ) -> None:
         self.host = address
         self.address = (address, 5060)
         work.mkdir(parents=True, exist_ok=True)
@@ -55,6 +62,7 @@ class Kamailio:
         config.write_text(text.replace("@PATIENCE@", str(patience)))
         argv = [need("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "64", "-M", "8"]
         argv += ["-w", str(work), "-Y", str(work), "-P", str(work / "kamailio.pid")]
+        argv += ["-A", "OPEN"] if is_open else []
         self.process = PeerProcess(argv, work, "kamailio")
         self.process.await_start(self._answers)
 

@@ -51,9 +51,17 @@ def test_whole_calls_with_update_and_reinvite_from_both_sides(stage: Stage, dire
         ("outgoing", ()),
         ("outgoing", ("ringing",)),
         ("incoming", ("late",)),
+        ("incoming", ()),
         ("incoming", ("ringing",)),
     ],
-    ids=["before 100", "after 100", "after 180", "to the client before 100", "to the client after 180"],
+    ids=[
+        "before 100",
+        "after 100",
+        "after 180",
+        "to the client before 100",
+        "to the client after 100",
+        "to the client after 180",
+    ],
 )
 def test_cancelled_calls_end_with_487(stage: Stage, direction: str, switches: tuple[str, ...]) -> None:
     """CANCEL has the branch, Request-URI and Route of the INVITE at each hop; 487 comes, its ACK hop by hop.
@@ -131,14 +139,29 @@ def test_both_2xx_of_a_forked_call_reach_the_caller(stage: Stage, direction: str
         assert dialogs(played.answerer.got(method)) == answers
 
 
-def test_call_that_nobody_answers_ends_with_408(stage: Stage) -> None:
-    """The server says nothing at all: Timer B (64 times T1, 3.2 s here) makes it a 408, acknowledged by the client.
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_503_comes_home_as_500(stage: Stage, direction: str) -> None:
+    """The phrase says what came; the ACK of each hop is within its transaction.
+
+    > If the only response that was received is a 503, the proxy SHOULD generate a 500 response and forward that
+    > upstream. (RFC 3261 section 16.7 step 6)
+    """
+    played = stage.play_flow(direction, "flow_refused_caller", "flow_unavailable_answerer")
+    assert len(by_call(played.caller.got(500))) == CALLS
+    assert {seen.start for seen in played.caller.got(500)} == {"SIP/2.0 500 Next hop answered 503 Service Unavailable"}
+    assert played.caller.got(503) == []
+    assert_within_transaction(played.answerer.got("INVITE"), played.answerer.got("ACK"))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_call_that_nobody_answers_ends_with_408(stage: Stage, direction: str) -> None:
+    """The called side says nothing at all: Timer B (64 times T1, 3.2 s here) makes it a 408, which is acknowledged.
 
     > the client transaction SHOULD inform the TU that a timeout has occurred ... the proxy MUST behave as if it had
     > received a 408 (RFC 3261 sections 17.1.1.2 and 16.9)
     """
     stage.changes = {"timers": {"t1": "50ms"}}
-    played = stage.play_flow("outgoing", "flow_refused_caller", "flow_silent_answerer")
+    played = stage.play_flow(direction, "flow_refused_caller", "flow_silent_answerer")
     assert len(by_call(played.caller.got(408))) == CALLS
     assert len({branch(seen) for seen in played.answerer.got("INVITE")}) == CALLS
 

@@ -57,6 +57,7 @@ class UdpRelay:
 
     `loss` tells which datagrams vanish. At the first datagram of the near party that fulfils `moves`, the relay takes
     another port towards the far party, or another address if `far_away`; the old one leads nowhere from then on.
+    `outside_port` is its first one there, 0 for any.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class UdpRelay:
         loss: Loss | None = None,
         moves: Callable[[bytes], bool] | None = None,
         far_away: bool = False,
+        outside_port: int = 0,
     ) -> None:
         self._far = far
         self._loss = loss or Loss(0, "")
@@ -76,7 +78,7 @@ class UdpRelay:
         self._peer: Address | None = None
         self._near = bound((fresh_address(), PORT))
         self._outside_host = fresh_address()
-        self._outside = self._open()
+        self._outside = self._open(outside_port)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="udp-relay")
         self._thread.start()
@@ -102,8 +104,8 @@ class UdpRelay:
         address: Address = self._outside.getsockname()
         return address
 
-    def _open(self) -> socket.socket:
-        opened = bound((self._outside_host, 0))
+    def _open(self, port: int = 0) -> socket.socket:
+        opened = bound((self._outside_host, port))
         self.places.append(opened.getsockname())
         return opened
 
