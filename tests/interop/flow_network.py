@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow_sipp import CALLS, Call
+from flow_sipp import CALLS, Call, Party
 from flow_stage import QUICKLY, ROUTE, Played, Stage, Words
 from kamailio_peer import Kamailio
 from peer_process import eventually, fresh_address
@@ -126,4 +126,24 @@ class KamailioStage(RelayedStage):
         call = Call(self.server, self.client, "sip:alice@pbx.test", ROUTE)
         words = ["-m", str(calls), *extra]
         here = self.play(self.server, caller, call, switches, words, self._kamailio.address)
+        return self.ended(here, there, proxy)
+
+
+class SpiralStage(KamailioStage):
+    """A lossy stage whose far end is a broken client behind the same proxy: each call passes it twice."""
+
+    def __init__(self, work: Path, cleanup: ExitStack, loss: float, seed: str) -> None:
+        super().__init__(work, cleanup, loss, seed)
+        self.server = Party.client("bob", fresh_address())
+
+    def outgoing(
+        self, caller: str, answerer: str, switches: Sequence[str] = (), calls: int = CALLS, extra: Words = QUICKLY
+    ) -> Played:
+        """One client calls the other; each has a relay of its own before the proxy."""
+        proxy = self.start_proxy()
+        called = self._relay(proxy.address, None)
+        there = self.register(self.server, answerer, Call(self.client, self.server, "", ""), switches, called.near)
+        assert proxy.becomes("sipmend_bindings", 1, state="registered"), there.complaint("did not register")
+        call = Call(self.client, self.server, "sip:bob@pbx.test", ROUTE)
+        here = self.play(self.client, caller, call, switches, ["-m", str(calls), *extra], self.to_proxy)
         return self.ended(here, there, proxy)
