@@ -5,7 +5,13 @@ Every event carries `now`, the time in seconds on the driver's monotonic clock: 
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.flow import Flow
+
+# The reason of `FlowClosed` where a browser said 1001 (RFC 6455 section 7.4.1): the page is gone, and with it its
+# random Contact.
+GOING_AWAY: Final = "going_away"
 
 
 class MessageReceived:

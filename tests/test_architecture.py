@@ -14,9 +14,10 @@ LAYERS = {
     "proxy.cli": ["*"],
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
+    "proxy.sockets": ["proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow"],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
-        "proxy.counts", "proxy.flow", "plugins",
+        "proxy.certificate", "proxy.counts", "proxy.flow", "plugins",
     ],
     "proxy.driver": [
         "proxy.core", "proxy.transport", "proxy.store", "proxy.resolver", "proxy.inspector", "proxy.logs",
@@ -36,8 +37,11 @@ LAYERS = {
     "proxy.logs": ["proxy.effects", "proxy.flow"],
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.binding", "proxy.flow"],
-    "proxy.transport": ["proxy.sip.framing", "proxy.sip.errors", "proxy.events", "proxy.counts", "proxy.flow"],
-    "proxy.config": ["proxy.flow"],
+    "proxy.transport": [
+        "proxy.sip.framing", "proxy.sip.errors", "proxy.certificate",
+        "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
+    ],
+    "proxy.config": ["proxy.certificate", "proxy.flow"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow",
@@ -48,6 +52,7 @@ LAYERS = {
     "proxy.effects": ["proxy.binding", "proxy.flow"],
     "proxy.events": ["proxy.flow"],
     "proxy.binding": ["proxy.flow"],
+    "proxy.certificate": [],
     "proxy.counts": [],
     "proxy.flow": [],
     "proxy.sip": [],
@@ -59,7 +64,7 @@ GUARDED = {
     "proxy.__main__": [],
     "proxy.cli": ["proxy.__main__"],
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
-    "proxy.config": ["proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo"],
+    "proxy.config": ["proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo"],
     "plugins": ["proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain"],
 }
 
@@ -70,6 +75,8 @@ LONG = {}
 WIDE = {
     "proxy.service": "the composition root of the process: it makes every part and hands each its neighbours",
     "proxy.assembly": "turns the settings into the parts of the core, and is used by the composition root only",
+    "proxy.sockets": "the composition root of the sockets: it makes every transport and what they share",
+    "proxy.config.check": "ties settings of all sections together, which know nothing of each other",
     "proxy.cli": "every command starts here: it joins the settings, the rules, the service and the demo",
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",

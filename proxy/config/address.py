@@ -34,6 +34,20 @@ def targets_of(server: ServerSettings) -> tuple[Target, ...]:
     return tuple(sorted(server.targets, key=lambda target: target.priority))
 
 
+def uses_tls(server: ServerSettings) -> bool:
+    """True if any target is reached by TLS."""
+    return any(target.uri.scheme == "sips" or target.uri.transport == "tls" for target in targets_of(server))
+
+
+def shares_port(one: ListenUri, other: ListenUri) -> bool:
+    """True if both can be served by one socket: two stream transports whose first octets tell them apart."""
+    return (
+        (one.host, one.port) == (other.host, other.port)
+        and one.transport != other.transport
+        and "udp" not in (one.transport, other.transport)
+    )
+
+
 def overlaps(one: ListenUri, other: ListenUri) -> bool:
     """True if both cannot be bound at once: same kind of socket and port, and addresses that share some."""
     if one.port != other.port or (one.transport == "udp") != (other.transport == "udp"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from proxy.config.certificates import certificate_files
 from proxy.config.check import Problem, problems
 from proxy.config.errors import ConfigError, ConfigErrors, KeyPath
 from proxy.config.fault import located, meant
@@ -128,12 +129,11 @@ def _touches(path: KeyPath, broken: Iterable[KeyPath]) -> bool:
 def _files(config: Config, own_key: bool) -> list[Problem]:
     """The files that the settings name and that cannot be used."""
     found: list[Problem] = []
-    if config.tls is not None:
-        for key, path in (("certificate", config.tls.certificate), ("private_key", config.tls.private_key)):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                found.append(Problem(("tls", key), f"{path} cannot be read: {error.strerror or error}"))
+    for key, path in certificate_files(config):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            found.append(Problem(key, f"{path} cannot be read: {error.strerror or error}"))
     if own_key:
         try:
             read_key(config.token_key)

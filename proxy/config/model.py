@@ -14,6 +14,7 @@ from proxy.config.errors import Origin
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
 from proxy.config.units import Count, File, Host, Network, Port, Positive, Share, Size, switch_word, whole_schema
 from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
+from proxy.config.web import RequestPath, WebOrigin
 
 Switch = Annotated[
     Literal["auto", "on", "off"],
@@ -39,6 +40,18 @@ class Health(Section):
     give_up: Positive = Field(4.0, description="a request without any answer for so long goes to the next target")
 
 
+class ServerTls(Section):
+    """TLS towards the server. Its certificate must name the host of its URI, or `server.domain` (RFC 5922)."""
+
+    ca: File | None = Field(
+        None, description="CA certificates, PEM, that vouch for the server; default: those of the system"
+    )
+    certificate: File | None = Field(
+        None, description="our certificate chain, PEM, for the server; default: that of the section `tls`"
+    )
+    private_key: File | None = Field(None, description="its private key, PEM, without a password")
+
+
 class ServerSettings(Section):
     """The server or PBX behind the proxy, and the socket that faces it."""
 
@@ -47,13 +60,14 @@ class ServerSettings(Section):
     targets: tuple[Target, ...] = Field((), description="several addresses of the server, in place of `uri`")
     bind: Listen = Field(
         ListenUri(transport="udp", host="0.0.0.0", port=5070),
-        description="the socket that faces the server; UDP and TCP of this port are both used",
+        description="the socket that faces the server; UDP, TCP and, if the server uses it, TLS are all on this port",
     )
     address: Host | None = Field(
         None, description="our address as the server sees it; default: the local address that routes to the server"
     )
     path: Switch = Field("auto", description="send Path (RFC 3327): `auto` stops for a target that refuses it with 420")
     health: Health = Field(Health(), description="how the targets are watched")
+    tls: ServerTls = Field(ServerTls(), description="TLS towards the server")
     networks: tuple[Network, ...] = Field(
         (), description="further networks from which the server may send requests, and to which calls may go"
     )
@@ -90,6 +104,19 @@ class ListenerSettings(Section):
     proxies: tuple[Network, ...] = Field(
         (), description="SIP proxies that may stand between clients and this listener: their Contacts are left alone"
     )
+    paths: tuple[RequestPath, ...] = Field(
+        (), description="request paths at which a ws or wss listener answers, such as /sip; default: every path"
+    )
+    origins: tuple[WebOrigin, ...] = Field(
+        (),
+        description="web sites whose pages may connect by ws or wss, as the header Origin names them, and `none` for "
+        "clients that send no Origin; default: all",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="load balancers before this listener that may name the client's address: by the PROXY protocol "
+        "(version 1 or 2), or with ws and wss by X-Forwarded-For",
+    )
     profile: str | None = Field(None, description="name of the profile for every client of this listener")
     contact: Literal["repair", "leave"] = Field("repair", description="`leave` never touches a reachable Contact")
 
@@ -108,11 +135,25 @@ def _some(items: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
     return items
 
 
-class TlsSettings(Section):
-    """The certificate for tls and wss listeners."""
+class CertificatePair(Section):
+    """A certificate and its private key."""
 
-    certificate: File = Field(description="certificate chain, PEM")
-    private_key: File = Field(description="its private key, PEM")
+    certificate: File = Field(description="certificate chain, PEM: the certificate itself comes first")
+    private_key: File = Field(description="its private key, PEM, without a password")
+
+
+class TlsSettings(CertificatePair):
+    """The certificates for tls and wss listeners. Files that change are read again within a minute."""
+
+    certificates: tuple[CertificatePair, ...] = Field(
+        (), description="further certificates: the name that a client asks for (SNI) chooses among all"
+    )
+    client_ca: File | None = Field(
+        None, description="CA certificates, PEM: clients of tls and wss listeners have to show a certificate of these"
+    )
+    client_certificate: Literal["required", "optional"] = Field(
+        "required", description="with `client_ca`: whether a client may also show none"
+    )
 
 
 class ProfileMatch(Section):
@@ -147,6 +188,12 @@ class Limits(Section):
     bindings: Count = Field(100000, description="registered clients")
     transactions: Count = Field(200000, description="transactions at once, with those that wait for retransmissions")
     flows: Count = Field(100000, description="connections and UDP sources at once")
+    handshake: Positive = Field(
+        15.0, description="a new connection that is silent for so long, or shakes hands so slowly, is closed"
+    )
+    websocket_ping: Positive = Field(
+        30.0, description="a WebSocket silent for so long is pinged, and closed if it is silent for as long again"
+    )
     idle_stream: Positive = Field(
         3600.0, description="a connection silent for so long is closed, unless a client is registered on it"
     )
@@ -200,7 +247,7 @@ class Config(Section):
     listen: Annotated[tuple[ListenItem, ...], AfterValidator(_some)] = Field(
         description="the sockets for clients", json_schema_extra={"minItems": 1}
     )
-    tls: TlsSettings | None = Field(None, description="the certificate for tls and wss listeners")
+    tls: TlsSettings | None = Field(None, description="the certificates for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")
     plugins: tuple[PluginItem, ...] = Field((), description="repair rules of your own")

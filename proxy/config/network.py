@@ -8,14 +8,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import time
 
 import dns.exception
 import dns.resolver
 
 from proxy.config.address import targets_of
+from proxy.config.certificates import check_certificates, warn_of_certificates
 from proxy.config.errors import ConfigError, KeyPath
 from proxy.config.keyfile import KeyFileError, read_key
 from proxy.config.model import Config, ServerSettings, Target
@@ -38,11 +39,16 @@ def check_network(
     found: list[tuple[KeyPath, str]] = [
         *_sockets(config, ports),
         *_names(config.server, has_address or _has_address, has_service or _has_service),
-        *_certificate(config),
+        *check_certificates(config, time()),
         *_state(config),
         *_log(config),
     ]
     return sorted(config.origin.error(path, text) for path, text in found)
+
+
+def warn_of_network(config: Config) -> list[ConfigError]:
+    """What works on this machine today, and not for everybody or not for long."""
+    return sorted(config.origin.error(path, text) for path, text in warn_of_certificates(config, time()))
 
 
 def _sockets(config: Config, ports: bool) -> Iterator[tuple[KeyPath, str]]:
@@ -129,25 +135,6 @@ def _has_service(name: str) -> bool:
         return bool(dns.resolver.resolve(name, "SRV", lifetime=_DNS_SECONDS))
     except dns.exception.DNSException:
         return False
-
-
-def _certificate(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    if config.tls is None:
-        return
-    for key, path in (("certificate", config.tls.certificate), ("private_key", config.tls.private_key)):
-        if not os.access(path, os.R_OK):
-            yield ("tls", key), f"{path} cannot be read by this user"
-            return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # The empty password keeps OpenSSL from asking for one at the terminal.
-        context.load_cert_chain(config.tls.certificate, config.tls.private_key, password="")
-    except (ssl.SSLError, ValueError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
-        if reason == "KEY_VALUES_MISMATCH":
-            yield ("tls", "private_key"), f"{config.tls.private_key} is not the key of {config.tls.certificate}"
-        else:
-            yield ("tls", "certificate"), f"certificate and private_key are not a usable PEM pair ({reason})"
 
 
 def _state(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from proxy.core.flows import Flows
 from proxy.core.settings import CoreSettings, Network
 from proxy.effects import Effect, OpenFlow
-from proxy.flow import SERVER, TCP, TRANSPORTS, UDP, Flow, Listener, host_octets
+from proxy.flow import DEFAULT_PORTS, SERVER, TCP, TLS, TRANSPORTS, UDP, Flow, Listener, host_octets
 from proxy.sip.uri import Uri
 
 Address = tuple[int, str, int]  # transport, host, port
@@ -65,9 +65,16 @@ def plain_host(uri: Uri) -> str:
 
 
 def transport_of(uri: Uri) -> int:
-    """The transport that the URI names; UDP without one, or for one that is unknown."""
+    """The transport that the URI names; UDP without one, or for one that is unknown; for sips always TLS."""
+    if uri.scheme == b"sips":
+        return TLS
     name = (uri.param(b"transport") or b"udp").lower().decode("ascii", "replace")
     return TRANSPORTS.index(name) if name in TRANSPORTS else UDP
+
+
+def port_of(uri: Uri) -> int:
+    """The port that the URI names, else the default one of its transport (RFC 3261 section 19.1.2)."""
+    return uri.port or DEFAULT_PORTS[transport_of(uri)]
 
 
 class Watcher(Protocol):

@@ -13,7 +13,7 @@ from proxy.core.node import Node
 from proxy.core.registration import add_path, is_nameable, read_registration
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
-from proxy.core.targets import Target, plain_host, transport_of
+from proxy.core.targets import Target, plain_host, port_of, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Note, Record
@@ -175,7 +175,7 @@ class ToServer:
                 uri = top.uri
                 host = uri.host.lower()
                 known = host == node.settings.domain or host in node.settings.aliases
-                known = known or node.targets.may_follow(plain_host(uri), uri.port or 5060)
+                known = known or node.targets.may_follow(plain_host(uri), port_of(uri))
             except HeaderError:
                 known = False
             if known:
@@ -248,7 +248,7 @@ class ToServer:
         """The flow to a next hop other than the dialog's target, where that is allowed; else None."""
         node = self._node
         host = plain_host(uri)
-        port = uri.port or 5060
+        port = port_of(uri)
         if last and self._routes.is_client_address(uri):
             # The Contact that we put in where the server gave none: it means the server itself.
             user = uri.user + b"@" if uri.user else b""

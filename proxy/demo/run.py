@@ -214,7 +214,7 @@ The demo stays up. Point a phone at it:
     password                                    {self._password}
 Call echo: it answers, and you hear yourself. Call callback: it hangs up and calls you back.
 Every repair is counted at http://{LOOPBACK}:{places.admin}/metrics (sipmend_repairs_total).
-Browsers need WebSocket, which is not in this version.""")
+For browsers give sipmend a listener ws:// or, behind TLS, wss://; the demo has none.""")
         if places.public == LOOPBACK:
             self._say("For a phone on another machine: sipmend demo --listen 0.0.0.0:5060")
         self._say("Ctrl-C ends it.")

@@ -129,10 +129,13 @@ def test_a_framing_error_closes_that_connection_and_no_other(stage):
     assert innocent.read().status == 200
 
 
-def test_many_connections_that_say_nothing(stage):
+def test_many_connections_that_say_next_to_nothing(stage):
     ends = [stage.scene.tcp("127.0.0.1", stage.proxy.port) for _ in range(200)]
-    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 200)
+    silent = [stage.scene.tcp("127.0.0.1", stage.proxy.port) for _ in range(200)]
     for end in ends:
+        end.send(b"\r\n")
+    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 200)
+    for end in ends + silent:
         end.close()
     stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 0)
     stage.assert_alive()

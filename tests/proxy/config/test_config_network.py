@@ -102,7 +102,6 @@ def test_other_refusals_of_the_kernel(check, monkeypatch, number, text):
         raise OSError(number, "No buffer space available")
 
     monkeypatch.setattr(network.socket, "socket", refuse)
-    monkeypatch.setattr(network, "_certificate", lambda config: [])
     config = Config.model_validate(
         {
             "server": {"domain": "example.com", "uri": "sip:10.0.0.5", "bind": "udp://[::1]:5060"},
@@ -198,11 +197,11 @@ def make_pair(folder, name):
 @pytest.mark.parametrize(
     ("certificate", "private_key", "key", "text"),
     [
-        ("a.pem", "none.key", "tls.private_key", "none.key cannot be read by this user"),
-        ("none.pem", "a.key", "tls.certificate", "none.pem cannot be read by this user"),
+        ("a.pem", "none.key", "tls.private_key", "none.key cannot be read: No such file or directory"),
+        ("none.pem", "a.key", "tls.certificate", "none.pem cannot be read: No such file or directory"),
         ("a.pem", "b.key", "tls.private_key", "b.key is not the key of "),
-        ("a.pem", "a.locked", "tls.certificate", "are not a usable PEM pair"),
-        ("junk", "a.key", "tls.certificate", "are not a usable PEM pair"),
+        ("a.pem", "a.locked", "tls.certificate", "are not a certificate and its key, in PEM form"),
+        ("junk", "a.key", "tls.certificate", "are not a certificate and its key, in PEM form"),
     ],
 )
 def test_a_certificate_that_cannot_be_used(check, tmp_path, certificate, private_key, key, text):

@@ -21,19 +21,7 @@ def changed(path, value):
 
 
 EXAMPLES = [
-    (
-        ("listen", "*", "uri"),
-        "tls://10.0.0.2:5061",
-        "a listener by tls is not available in this version; use udp or tcp",
-    ),
-    (("listen", "*", "uri"), "wss://10.0.0.2", "a listener by wss is not available in this version; use udp or tcp"),
-    (("listen", "*", "uri"), "ws://10.0.0.2", "a listener by ws is not available in this version; use udp or tcp"),
-    (("server", "bind"), "tls://10.0.0.2:5071", "a socket by tls is not available in this version; use udp or tcp"),
-    (("server", "uri"), "sips:example.com", "TLS to the server is not available in this version; use sip:"),
-    (("server", "uri"), "sip:example.com;transport=tls", "TLS to the server is not available in this version"),
-    (("server", "targets", "*", "uri"), "sips:example.com", "TLS to the server is not available in this version"),
     (("server", "targets", "*", "weight"), 3, "sharing calls by weight is not available in this version"),
-    (("tls",), {"certificate": "a", "private_key": "b"}, "TLS is not available in this version; take this section out"),
     (("public_address",), "stun:stun.example.com", "STUN is not available in this version; write the address itself"),
     (("listen", "*", "public_address"), "stun:stun.example.com", "STUN is not available in this version"),
     (("server", "in_dialog"), "follow", "`follow` is not available in this version; use server"),

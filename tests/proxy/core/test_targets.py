@@ -8,9 +8,10 @@ import pytest
 from parts import EDGE, LISTENERS, OWN, OWN_TCP, settings
 
 from proxy.core.flows import Flows
-from proxy.core.targets import Target, Targets
+from proxy.core.targets import Target, Targets, port_of, transport_of
 from proxy.effects import OpenFlow
 from proxy.flow import TCP, TLS, UDP, Flow
+from proxy.sip.uri import parse_uri
 
 ONE, TWO, TCP_ONE = (UDP, "10.0.0.5", 5060), (UDP, "10.0.0.6", 5062), (TCP, "10.0.0.5", 5060)
 
@@ -25,6 +26,23 @@ def test_name_of_a_target():
     assert Target(0, ONE).name == "udp:10.0.0.5:5060"
     assert Target(0, (TLS, "2001:db8::5", 5061)).name == "tls:[2001:db8::5]:5061"
     assert Target(0, (TLS, "2001:db8::5", 5061)).host_port == b"[2001:db8::5]:5061"
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "port"),
+    [
+        ("sip:10.0.0.5", UDP, 5060),
+        ("sip:10.0.0.5;transport=tcp", TCP, 5060),
+        ("sip:10.0.0.5;transport=TLS", TLS, 5061),
+        ("sips:10.0.0.5", TLS, 5061),
+        ("sips:10.0.0.5:5099;transport=tcp", TLS, 5099),
+        ("sip:10.0.0.5;transport=carrier-pigeon", UDP, 5060),
+    ],
+)
+def test_where_a_uri_leads(uri, transport, port):
+    """RFC 3261 section 19.1.2: sips means TLS, TLS means 5061."""
+    parsed = parse_uri(uri.encode())
+    assert (transport_of(parsed), port_of(parsed)) == (transport, port)
 
 
 class TestResolve:
