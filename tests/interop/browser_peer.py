@@ -32,7 +32,7 @@ class Browser:
         chromium = need("chromium", "chromium")
         node = need("node", "nodejs")
         if not (FOLDER / "node_modules").is_dir():
-            lacks("The JavaScript packages of the browser tests are not installed: scripts/install-peers.sh (or npm ci)")
+            lacks(f"The JavaScript packages of the browsers are not installed: npm ci --prefix {FOLDER}")
         work.mkdir(parents=True, exist_ok=True)
         self._log_path = work / "browser.log"
         self._number = 0

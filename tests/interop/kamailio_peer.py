@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from peer_process import PeerProcess, need
@@ -12,16 +13,18 @@ from sip_wire import Seen
 
 TEMPLATE = Path(__file__).parent / "kamailio" / "pbx.cfg.in"
 SEEN = re.compile(r"SEEN (\w+):([\d.]+:\d+) ([A-Za-z0-9+/=]+)")
+WAY = re.compile(r"WAY (\S+) BY (\S+)")
 DOMAIN = "pbx.test"
 
 
 class Kamailio:
     """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`.
 
-    `patience` is how long it waits for the first answer to a request, in milliseconds.
+    `patience` is how long it waits for the first answer to a request, in milliseconds. `defines` are variants of
+    its configuration: WITH_PATH (stores Path and sends by it), WITH_WEBSOCKET (takes browsers on port 8080).
     """
 
-    def __init__(self, address: str, work: Path, patience: int = 30_000) -> None:
+    def __init__(self, address: str, work: Path, patience: int = 30_000, defines: Sequence[str] = ()) -> None:
         self.host = address
         self.address = (address, 5060)
         work.mkdir(parents=True, exist_ok=True)
@@ -30,6 +33,7 @@ class Kamailio:
         config.write_text(text.replace("@PATIENCE@", str(patience)))
         argv = [need("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "64", "-M", "8"]
         argv += ["-w", str(work), "-Y", str(work), "-P", str(work / "kamailio.pid")]
+        argv += [word for define in defines for word in ("-A", define)]
         self.process = PeerProcess(argv, work, "kamailio")
         self.process.await_start(self._answers)
 
@@ -58,6 +62,10 @@ class Kamailio:
     def from_clients(self, proxy: str) -> list[Seen]:
         """What came from clients through the proxy at this IP address, without the proxy's own probes."""
         return [seen for seen in self.seen(proxy) if seen.method != "OPTIONS" or len(seen.all("Via")) > 1]
+
+    def ways(self) -> list[tuple[str, str]]:
+        """Where calls to users went: each Request-URI, and the Route of a Path that was used (else `<null>`)."""
+        return WAY.findall(self.process.log())
 
     def stop(self) -> None:
         self.process.stop()

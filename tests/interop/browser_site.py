@@ -1,0 +1,76 @@
+"""A PBX with sipmend before it, pages of a real browser outside, and phones at the PBX."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from browser_peer import Browser, Page
+from kamailio_peer import Kamailio
+from peer_process import eventually, fresh_address
+from sipmend_peer import Sipmend, Value
+from web_phone import WebPhone, web_phone
+
+from tests.support.certificates import Authority
+
+LIBRARIES = ("sip.js", "jssip")
+
+
+class Site:
+    """Kamailio, and sipmend with WSS before it; `cleanup` ends them with everything else that is made here."""
+
+    def __init__(
+        self,
+        browser: Browser,
+        work: Path,
+        cleanup: ExitStack,
+        defines: Sequence[str] = (),
+        changes: Mapping[str, Value] | None = None,
+    ) -> None:
+        self.browser = browser
+        self.cleanup = cleanup
+        self.kamailio = Kamailio(fresh_address(), work / "kamailio", defines=defines)
+        cleanup.callback(self.kamailio.stop)
+        edge = fresh_address()
+        certificate = Authority(work).issue("edge", edge)
+        self.edge = Sipmend(
+            f"sip:{self.kamailio.host}:5060", work / "sipmend", edge=edge, certificate=certificate, changes=changes
+        )
+        cleanup.callback(lambda: self.edge.process.stop(1.0))
+
+    def page(self, user: str, library: str, server: str = "", **settings: Any) -> Page:
+        """A page whose phone has registered, through sipmend unless another server is named."""
+        page = Page(self.browser, library, user, server or self.edge.wss, **settings)
+        self.cleanup.callback(page.close)
+        return page.start()
+
+    def phone(self, user: str) -> WebPhone:
+        """A phone that is registered at Kamailio itself by UDP."""
+        phone = self.cleanup.enter_context(web_phone(user, self.kamailio.address))
+        assert phone.register().status == 200
+        return phone
+
+
+def own_contact(page: Page) -> str:
+    """The Contact that this page registered last."""
+    return [seen for seen in page.sent() if seen.method == "REGISTER"][-1].contact
+
+
+def await_media(*pages: Page, packets: int = 20) -> None:
+    """Each of these pages receives so many more RTP packets soon."""
+    for page in pages:
+        before = page.do("media")["received"]
+        assert eventually(lambda: page.do("media")["received"] >= before + packets, 15), (page.user, page.do("media"))
+
+
+def await_silence(page: Page) -> None:
+    """Nothing more arrives at this page soon."""
+    deadline = time.monotonic() + 10
+    before = -1
+    while (now := page.do("media")["received"]) != before:
+        assert time.monotonic() < deadline, f"{page.user} still receives"
+        before = now
+        time.sleep(0.4)
