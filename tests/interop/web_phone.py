@@ -66,6 +66,16 @@ class WebPhone(FlowClient):
         self.answer(invite, 200, "OK", body=answer_to(invite.body, version))
         self.expect("ACK", 10)
 
+    def hangs_up(self, own: Dialog) -> None:
+        """BYE, and its 200."""
+        assert self.final(self.in_dialog("BYE", own), 10).status == 200
+
+    def is_hung_up(self) -> Seen:
+        """Take the BYE and answer it."""
+        bye = self.expect("BYE", 10)
+        self.answer(bye, 200, "OK", contact=False)
+        return bye
+
 
 def web_phone(user: str, server: Address) -> WebPhone:
     """A phone with a true Contact on an address of its own."""
