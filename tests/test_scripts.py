@@ -32,7 +32,12 @@ class System:
     def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", str(SCRIPTS / script), *arguments],
-            env={"PATH": str(self.bin), "POLICY_RC_D": str(self.policy), **environment},
+            env={
+                "PATH": str(self.bin),
+                "POLICY_RC_D": str(self.policy),
+                "KAMAILIO_MODULES": str(self.bin),
+                **environment,
+            },
             capture_output=True,
             text=True,
             timeout=60,
@@ -52,6 +57,8 @@ def system(tmp_path):
 def with_peers(system: System, *names: str) -> None:
     for name in names:
         system.program(name)
+        if name == "kamailio":
+            (system.bin / "tls.so").touch()
 
 
 ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft")
@@ -71,6 +78,11 @@ class TestInstallPeers:
         assert result.returncode == 0
         assert "sipp (package sip-tester)" in result.stderr
         assert "WILL BE SKIPPED" in result.stderr
+
+    def test_a_module_that_is_missing_is_a_package_of_its_own(self, system):
+        with_peers(system, *ALL_PEERS)
+        (system.bin / "tls.so").unlink()
+        assert "(package kamailio-tls-modules): the same by TLS" in system.run("install-peers.sh").stderr
 
     def test_without_root_says_which_command_would_help(self, system):
         with_peers(system, "kamailio", "nft", "sipp", "apt-get")

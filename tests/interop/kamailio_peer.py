@@ -6,6 +6,7 @@ import base64
 import re
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from peer_process import PeerProcess, need
@@ -17,19 +18,50 @@ WAY = re.compile(r"WAY (\S+) BY (\S+)")
 DOMAIN = "pbx.test"
 
 
+@dataclass
+class Trust:
+    """Files for TLS: Kamailio's certificate and key, and the CA that it holds its peers against."""
+
+    certificate: Path
+    private_key: Path
+    ca: Path
+
+    def settings(self) -> str:
+        """Kamailio's own file. Whom it connects to has to be known to the CA."""
+        pair = f"method = TLSv1.2+\nprivate_key = {self.private_key}\ncertificate = {self.certificate}\n"
+        return (
+            f"[server:default]\n{pair}verify_certificate = no\nrequire_certificate = no\n"
+            f"[client:default]\n{pair}verify_certificate = yes\nrequire_certificate = yes\nca_list = {self.ca}\n"
+        )
+
+
 class Kamailio:
     """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`.
 
-    `patience` is how long it waits for the first answer to a request, in milliseconds. `defines` are variants of
-    its configuration: WITH_PATH (stores Path and sends by it), WITH_WEBSOCKET (takes browsers on port 8080).
+    `patience` is how long it waits for the first answer to a request, in milliseconds. With `trust` it has TLS on
+    port 5061 too. `defines` are variants of its configuration: WITH_PATH (stores Path and sends by it),
+    WITH_WEBSOCKET (takes browsers on port 8080).
     """
 
-    def __init__(self, address: str, work: Path, patience: int = 30_000, defines: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        address: str,
+        work: Path,
+        patience: int = 30_000,
+        trust: Trust | None = None,
+        defines: Sequence[str] = (),
+    ) -> None:
         self.host = address
         self.address = (address, 5060)
         work.mkdir(parents=True, exist_ok=True)
         config = work / "kamailio.cfg"
         text = TEMPLATE.read_text().replace("@ADDRESS@", address).replace("@WORK@", str(work))
+        listen = module = ""
+        if trust is not None:
+            (work / "tls.cfg").write_text(trust.settings())
+            listen = f"enable_tls=yes\nlisten=tls:{address}:5061"
+            module = f'loadmodule "tls.so"\nmodparam("tls", "config", "{work}/tls.cfg")'
+        text = text.replace("@TLS_LISTEN@", listen).replace("@TLS_MODULE@", module)
         config.write_text(text.replace("@PATIENCE@", str(patience)))
         argv = [need("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "64", "-M", "8"]
         argv += ["-w", str(work), "-Y", str(work), "-P", str(work / "kamailio.pid")]
@@ -58,6 +90,10 @@ class Kamailio:
             if not source or origin.rpartition(":")[0] == source:
                 found.append(Seen(base64.b64decode(encoded), origin))
         return found
+
+    def transports(self, source: str) -> set[str]:
+        """The transports by which this IP address sent what was received."""
+        return {kind for kind, origin, _ in SEEN.findall(self.process.log()) if origin.rpartition(":")[0] == source}
 
     def from_clients(self, proxy: str) -> list[Seen]:
         """What came from clients through the proxy at this IP address, without the proxy's own probes."""

@@ -55,6 +55,12 @@ def lacks(text: str) -> NoReturn:
     pytest.skip(text)
 
 
+def need_file(pattern: str, package: str) -> None:
+    """As `need`, for a file whose path has wildcards."""
+    if not list(Path("/").glob(pattern.lstrip("/"))):
+        need(pattern, package)
+
+
 class PeerProcess:
     """A program in the foreground whose output (both streams) goes to one log file."""
 

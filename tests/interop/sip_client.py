@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from sip_wire import Seen, addr_spec, credentials
+from websockets.client import ClientProtocol
+from websockets.frames import Opcode
+from websockets.typing import Origin
+from websockets.uri import parse_uri
 
 Address = tuple[str, int]
 PATIENCE = 5.0
@@ -75,7 +82,16 @@ class Asked:
 class SipClient:
     """A client on one socket that sends everything to `server` unless told otherwise."""
 
-    def __init__(self, who: Identity, local: str, server: Address, transport: str = "udp", port: int = 0) -> None:
+    def __init__(
+        self,
+        who: Identity,
+        local: str,
+        server: Address,
+        transport: str = "udp",
+        port: int = 0,
+        ca: Path | None = None,
+    ) -> None:
+        """`transport` is udp, tcp, tls, ws or wss; inside TLS the server is held against the CA in the file `ca`."""
         self.who = who
         self.server = server
         self.transport = transport
@@ -88,9 +104,15 @@ class SipClient:
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         self.socket = socket.socket(socket.AF_INET, kind)
         self.socket.bind((local, port))
-        if transport == "tcp":
+        self._websocket: ClientProtocol | None = None
+        if transport != "udp":
             self.socket.settimeout(PATIENCE)
             self.socket.connect(server)
+        if transport in ("tls", "wss"):
+            context = ssl.create_default_context(cafile=ca)
+            self.socket = context.wrap_socket(self.socket, server_hostname=server[0])
+        if transport in ("ws", "wss"):
+            self._open_websocket()
         self.address: Address = self.socket.getsockname()
 
     def __enter__(self) -> Self:
@@ -102,12 +124,31 @@ class SipClient:
     def close(self) -> None:
         self.socket.close()
 
+    def _open_websocket(self) -> None:
+        """Shake hands (RFC 7118 section 4.1)."""
+        uri = parse_uri(f"{self.transport}://{self.server[0]}:{self.server[1]}/sip")
+        websocket = self._websocket = ClientProtocol(uri, origin=Origin("https://phone.test"), subprotocols=["sip"])
+        websocket.send_request(websocket.connect())
+        self._push()
+        while not (answered := websocket.events_received()):
+            websocket.receive_data(self.socket.recv(65535))
+        assert answered[0].status_code == 101, answered[0]
+        assert websocket.subprotocol == "sip"
+
+    def _push(self) -> None:
+        """Send what the WebSocket has to say."""
+        if self._websocket is not None:
+            self.socket.sendall(b"".join(self._websocket.data_to_send()))
+
     def send(self, octets: bytes | str, to: Address | None = None) -> None:
-        """Put the octets on the wire as they are."""
+        """Put the octets on the wire as they are; over WebSocket without Content-Length, as browsers do."""
         octets = octets.encode("utf-8", "surrogateescape") if isinstance(octets, str) else octets
         self.sent.append(octets)
         if self.transport == "udp":
             self.socket.sendto(octets, to or self.server)
+        elif self._websocket is not None:
+            self._websocket.send_text(re.sub(rb"\r\nContent-Length: \d+", b"", octets))
+            self._push()
         else:
             self.socket.sendall(octets)
 
@@ -145,7 +186,8 @@ class SipClient:
 
     def _wait(self, seconds: float) -> bool:
         """Read once; False when nothing arrived within the seconds."""
-        if seconds <= 0 or not select.select([self.socket], [], [], seconds)[0]:
+        waiting = self.socket.pending() if isinstance(self.socket, ssl.SSLSocket) else 0
+        if seconds <= 0 or not (waiting or select.select([self.socket], [], [], seconds)[0]):
             return False
         if self.transport == "udp":
             octets, source = self.socket.recvfrom(65535)
@@ -154,8 +196,15 @@ class SipClient:
         octets = self.socket.recv(65535)
         if not octets:
             return False
-        self._buffer += octets
-        self._cut()
+        if self._websocket is None:
+            self._buffer += octets
+            self._cut()
+            return True
+        self._websocket.receive_data(octets)
+        for frame in self._websocket.events_received():
+            if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+                self._take(bytes(frame.data), f"{self.server[0]}:{self.server[1]}")
+        self._push()  # pongs
         return True
 
     def _cut(self) -> None:
