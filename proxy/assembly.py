@@ -106,6 +106,7 @@ def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Se
         contact_user=server.contact_user,
         options_gone=server.options_gone,
         linger=limits.linger,
+        reconnect=limits.reconnect,
         guest_ttl=limits.guest_ttl,
         max_guests=limits.guests,
         max_bindings=limits.bindings,

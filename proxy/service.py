@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -25,7 +25,7 @@ from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
-from proxy.events import TargetsResolved
+from proxy.events import BindingsLoaded, TargetsResolved
 from proxy.flow import TLS, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
@@ -34,7 +34,10 @@ from proxy.metrics import Collector, install
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
 from proxy.sockets import Sockets
+from proxy.store.choice import make_store
+from proxy.store.contract import Store, StoreError
 from proxy.store.memory import MemoryStore
+from proxy.store.row import Row, bindings_of
 from proxy.whereabouts import SUPPORTED, Address, NotFoundError, Whereabouts
 
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
@@ -83,7 +86,7 @@ class Service:
         self._echo = echo
         self._settle = settle
         self._resolver = Resolver(reactor)
-        self._store = MemoryStore()
+        self._store: Store = MemoryStore()
         self._sockets: Sockets | None = None
         self._where: Whereabouts | None = None
         self._driver: Driver | None = None
@@ -106,6 +109,7 @@ class Service:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:
             raise StartError(str(error)) from error
+        self._store = make_store(self._config.store, self._reactor, log.write_note)
         self._resolver.start()
         names = [target.uri for target in targets_of(self._config.server)]
         supported = SUPPORTED | {TLS} if uses_tls(self._config.server) else SUPPORTED
@@ -116,16 +120,19 @@ class Service:
         try:
             try:
                 addresses = await where.find()
+                rows = await self._store.load()
             except NotFoundError as error:
                 raise StartError(f"server: {error}") from error
+            except StoreError as error:
+                raise StartError(f"store: {error}") from error
             if self._draining:
-                return  # told to stop while DNS was asked: nothing is open yet
+                return  # told to stop while DNS and the disk were asked: no socket is open yet
             try:
                 listeners = make_listeners(self._config, addresses)
             except OSError as error:
                 host, port = addresses[0][1:]
                 raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
-            driver = self._build(listeners, addresses, keys, log)
+            driver = self._build(listeners, addresses, keys, log, rows)
             self._bind(listeners)
         except CertificateError as error:
             self._close()
@@ -153,6 +160,7 @@ class Service:
         addresses: Sequence[Address],
         keys: tuple[bytes, ...],
         log: OperatorLog,
+        rows: Sequence[Row],
     ) -> Driver:
         config = self._config
         counts = Counts(len(listeners))
@@ -166,9 +174,14 @@ class Service:
         )
         self._sockets = sockets
         driver.attach(sockets.transports)
+        flows = core.node.flows
+        driver.deliver(BindingsLoaded(bindings_of(rows, listeners, flows, monotonic(), time()), monotonic()))
         self._gauges = CoreGauges(core)
         registry = CollectorRegistry()
-        install(registry, Collector(counts, listeners, self._gauges, self._resolver.results, version("sipmend")))
+        install(
+            registry,
+            Collector(counts, listeners, self._gauges, self._resolver.results, self._store, version("sipmend")),
+        )
         self._site = make_site(registry, self.readiness, self._reactor)
         return driver
 

@@ -14,7 +14,7 @@ from proxy.config.check import Problem, problems
 from proxy.config.errors import ConfigError, ConfigErrors, KeyPath
 from proxy.config.fault import located, meant
 from proxy.config.keyfile import KeyFileError, default_key_path, read_key
-from proxy.config.model import Config
+from proxy.config.model import STORE_NAME, Config
 from proxy.config.source import Source
 
 # What stands in for a wrong value while the rest of the file is checked; problems that depend on it are not reported.
@@ -53,6 +53,8 @@ def parse_config(text: str, file: str, environ: Mapping[str, str]) -> Config:
         reported = [fault for fault in error.errors() if not _touches(fault["loc"], source.broken)]
         faults = [located(source.origin, Config, fault) for fault in reported]
         config, broken = _salvage(data, context, source)
+    if "store" not in source.data:
+        config = config.model_copy(update={"store": f"sqlite:{config.token_key.with_name(STORE_NAME)}"})
     found = [*problems(config), *_files(config, own_key)]
     faults += [
         source.origin.error(problem.path, problem.text)

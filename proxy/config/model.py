@@ -12,7 +12,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJs
 
 from proxy.config.errors import Origin
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
-from proxy.config.units import Count, File, Host, Network, Port, Positive, Share, Size, switch_word, whole_schema
+from proxy.config.units import (
+    Count,
+    Duration,
+    File,
+    Host,
+    Network,
+    Port,
+    Positive,
+    Share,
+    Size,
+    store_place,
+    switch_word,
+    whole_schema,
+)
 from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
 from proxy.config.web import RequestPath, WebOrigin
 
@@ -22,6 +35,7 @@ Switch = Annotated[
     WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
 ]
 SYSTEM_KEY = Path("/var/lib/sipmend/token.key")
+STORE_NAME = "bindings.db"
 
 
 class Target(Section):
@@ -183,6 +197,9 @@ class Limits(Section):
         500, description="header lines of one message"
     )
     linger: Positive = Field(43200.0, description="how long running calls still reach a client after it unregistered")
+    reconnect: Duration = Field(
+        4.0, description="how long an incoming call waits for a client that lost its connection while it rang; 0s: not"
+    )
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")
     bindings: Count = Field(100000, description="registered clients")
@@ -253,8 +270,10 @@ class Config(Section):
     plugins: tuple[PluginItem, ...] = Field((), description="repair rules of your own")
     limits: Limits = Field(Limits(), description="bounds")
     timers: Timers = Field(Timers(), description="timers of RFC 3261")
-    store: Annotated[str, Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$")] = Field(
-        "memory", description="where registered clients are kept: `memory`, `sqlite:PATH` or `redis://HOST`"
+    store: Annotated[str, Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$"), AfterValidator(store_place)] = Field(
+        f"sqlite:{SYSTEM_KEY.with_name(STORE_NAME)}",
+        description="where registered clients are kept: `sqlite:PATH` (survives a restart), `memory` (does not) or "
+        f"`redis://HOST`. Default: the file `{STORE_NAME}` beside `token_key`",
     )
     admin: AdminSettings = Field(AdminSettings(), description="metrics and health")
     log: LogSettings = Field(LogSettings(), description="logging")

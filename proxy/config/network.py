@@ -41,6 +41,7 @@ def check_network(
         *_names(config.server, has_address or _has_address, has_service or _has_service),
         *check_certificates(config, time()),
         *_state(config),
+        *_store(config),
         *_log(config),
     ]
     return sorted(config.origin.error(path, text) for path, text in found)
@@ -146,6 +147,24 @@ def _state(config: Config) -> Iterator[tuple[KeyPath, str]]:
             yield ("token_key",), f"{config.token_key} cannot be made: {folder} is not writable by this user"
     except KeyFileError as error:
         yield ("token_key",), str(error)
+
+
+def _store(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    kind, _, name = config.store.partition(":")
+    if kind != "sqlite":
+        return
+    path = Path(name)
+    if not path.parent.is_dir():
+        # The folder of the token key is made together with the key.
+        if path.parent != config.token_key.parent:
+            yield ("store",), f"{path} cannot be made: the folder {path.parent} does not exist"
+    elif path.exists() and not path.is_file():
+        yield ("store",), f"{path} is not a regular file"
+    elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        yield ("store",), f"{path} cannot be read and written by this user"
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        # Also beside a file that is there: SQLite keeps its log in a second one.
+        yield ("store",), f"{path} cannot be used: the folder {path.parent} is not writable by this user"
 
 
 def _log(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -31,8 +31,7 @@ ROWS: tuple[Row, ...] = (
     (("profiles",), bool, "profiles are not available in this version; take this section out"),
     (("listen", "*", "profile"), bool, "profiles are not available in this version; take this key out"),
     (("plugins",), bool, "rules of your own are not available in this version; take this section out"),
-    (("store",), _starts("sqlite:"), "SQLite is not available in this version; use memory"),
-    (("store",), _starts("redis:", "rediss:"), "Redis is not available in this version; use memory"),
+    (("store",), _starts("redis:", "rediss:"), "Redis is not available in this version; use sqlite:PATH"),
 )
 
 

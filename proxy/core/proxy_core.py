@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.core.broken_flows import BrokenFlows
 from proxy.core.health import Health
 from proxy.core.hops import known_hop
 from proxy.core.housekeeping import Housekeeping
@@ -18,6 +19,7 @@ from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
+from proxy.core.stored import take_back
 from proxy.core.to_client import OwnOptions, ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
@@ -26,6 +28,7 @@ from proxy.core.way_home import WayHome
 from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note
 from proxy.events import (
+    BindingsLoaded,
     BindingsStored,
     Event,
     FlowClosed,
@@ -49,7 +52,9 @@ from proxy.transaction.machine import BY_CLASS
 class ProxyCore:
     """One node's core. Not reentrant: one event at a time, effects carried out in order before the next."""
 
-    __slots__ = ("_health", "_home", "_housekeeping", "_routes", "_to_client", "_to_server", "counts", "node")
+    __slots__ = (
+        "_broken", "_health", "_home", "_housekeeping", "_routes", "_to_client", "_to_server", "counts", "node",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -67,6 +72,7 @@ class ProxyCore:
         self._home = WayHome(node)
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
+        self._broken = BrokenFlows(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
 
@@ -79,8 +85,7 @@ class ProxyCore:
             event.flow.heard = event.now
             self._message(event.octets, event.flow, out)
         elif isinstance(event, FlowClosed):
-            node.flows.close(event.flow)
-            node.layer.flow_failed(event.flow, out)
+            self._broken.close(event.flow, event.reason, out)
         elif isinstance(event, SendFailed):
             self.counts.dropped["send_failed"] += 1
             node.layer.datagram_failed(event.flow, out, event.octets)
@@ -88,6 +93,8 @@ class ProxyCore:
             self._unframed(event, out)
         elif isinstance(event, BindingsStored):
             self._home.stored(event.ticket, out)
+        elif isinstance(event, BindingsLoaded):
+            take_back(event.bindings, node, out)
         elif isinstance(event, TargetsResolved):
             node.targets.resolve(event.addresses)
             if self._health is None and node.settings.health_interval > 0:
@@ -95,6 +102,8 @@ class ProxyCore:
                 self._health.start(out)
         elif isinstance(event, FlowOpened):
             event.flow.heard = event.now
+        if self._broken.waiting and node.bindings.moved and not self._home.answers_wait(event):
+            self._broken.look(out)
         if not self._housekeeping.armed:
             self._housekeeping.arm()
         return out
@@ -230,6 +239,8 @@ class ProxyCore:
         node.layer.answer(server, status, make_reply(request, status, refusal_tag(request, node)), out)
         if cancelled is not None and isinstance(cancelled.user, ResponseContext):
             cancelled.user.cancel(out)
+            if self._broken.waiting:
+                self._broken.look(out)
 
     def _answer_options(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
         """The server asks whether we are there (11.2)."""

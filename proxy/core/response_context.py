@@ -80,6 +80,7 @@ class ResponseContext:
         "layer",
         "marked",
         "method",
+        "outbound",
         "registration",
         "request",
         "second_hop",
@@ -107,6 +108,7 @@ class ResponseContext:
         self.guest: tuple[bytes, bytes, bytes] | None = None
         self.registration: Registration | None = None
         self.second_hop = False
+        self.outbound = False  # it came along a Path with `ob`: the server keeps flows (RFC 5626)
         self.sent_by_port = 0
         self.target: object = None
         self.via_before: bytes | None = None

@@ -33,6 +33,7 @@ class CoreSettings:
     contact_user: str = "aor"
     options_gone: str = "silent"
     linger: float = 12 * 3600.0
+    reconnect: float = 4.0  # 0: nothing waits for a client that lost its connection
     guest_ttl: float = 12 * 3600.0
     max_guests: int = 10_000
     max_bindings: int = 100_000

@@ -5,16 +5,18 @@ To the server: the client's Contact is repaired. To the client: what was repaire
 
 from __future__ import annotations
 
+from proxy.core.acceptance import accept
 from proxy.core.field_values import username
 from proxy.core.forwarding import pop_via
 from proxy.core.node import Node
 from proxy.core.refusal import refusal_tag, restore_via
-from proxy.core.registration import accept, is_nameable
+from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reopened
 from proxy.core.targets import Target
 from proxy.effects import Effect, OpenFlow, StoreBindings
+from proxy.events import BindingsStored, Event
 from proxy.flow import TCP, UDP, Flow
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
@@ -91,6 +93,10 @@ class WayHome:
             self._send(context, response, out)
             context.forget()
 
+    def answers_wait(self, event: Event) -> bool:
+        """Whether a client may not know yet that it is registered; not if this event told one."""
+        return bool(self._waiting) and event.__class__ is not BindingsStored
+
     # -- to the client
 
     def _to_client(
@@ -126,9 +132,11 @@ class WayHome:
         if response.status >= 200:
             binding, flow, request = context.binding, context.flow, context.request
             strayed = binding is not None and binding.flow.key != flow.key and binding.auth_user != b""
+            # A tab whose instance is registered by another one has calls, and no claim to more of them.
+            strayed = strayed and flow.former is None
             if binding is not None and strayed and request is not None and username(request) == binding.auth_user:
-                self._node.bindings.move(binding, flow)
-                out.append(StoreBindings([binding], 0))
+                if self._node.bindings.move(binding, flow):
+                    out.append(StoreBindings([binding], 0))
                 return
             marked = context.marked
             if marked is not None and marked.flow.key != flow.key and flow.listener.transport == UDP:

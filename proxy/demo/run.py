@@ -112,6 +112,7 @@ admin:
   listen: {LOOPBACK}:{places.admin}
 log:
   level: error
+store: memory
 token_key: {Path(folder, "token.key")}
 """
 

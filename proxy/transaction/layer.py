@@ -154,6 +154,10 @@ class TransactionLayer:
     def receive(self, transaction: ClientTransaction, response: Response, out: list[Effect]) -> None:
         transaction.step(BY_CLASS[response.status // 100], response, out)
 
+    def on_flow(self, flow: Flow) -> list[ClientTransaction]:
+        """The client transactions whose requests went out on that connection."""
+        return list(self._by_flow.get(flow.number, ()))
+
     def flow_failed(self, flow: Flow, out: list[Effect]) -> None:
         """The connection broke, or could not be made: every request that waits on it fails (18.4)."""
         for t in self._by_flow.pop(flow.number, ()):

@@ -31,13 +31,14 @@ pytestmark = pytest.mark.loopback
 class Running:
     """One service with ports of its own and a server that the test plays."""
 
-    def __init__(self, reactor, folder, sections="", listen=None, server=None, own_log=True):
+    def __init__(self, reactor, folder, sections="", listen=None, server=None, own_log=True, store="memory"):
         self.reactor = reactor
         self.pump = lambda: reactor.iterate(0.01)
         self.server = WireEnd.udp(pump=self.pump)
         self.ends = [self.server]
         self.client_port, self.side_port, self.admin_port = free_port(), free_port(), free_port()
         self.key = folder / f"key{self.client_port}"
+        self.store = store
         self.listen = listen or [f"udp://127.0.0.1:{self.client_port}", f"tcp://127.0.0.1:{self.client_port}"]
         self.uri = server or f"sip:127.0.0.1:{self.server.port}"
         self.lines = []
@@ -56,6 +57,7 @@ class Running:
         text = (
             f"server:\n  domain: example.com\n  uri: {self.uri}\n  bind: udp://127.0.0.1:{self.side_port}\n"
             f"listen:\n{listen}admin: {{listen: '127.0.0.1:{self.admin_port}'}}\ntoken_key: {self.key}\n"
+            f"store: {self.store}\n"
         )
         for key, extra in (("server:\n", "server "), ("", "")):
             for section in sections.split("|"):
@@ -512,9 +514,7 @@ def test_requests_in_dialog_are_served_until_the_end(running):
     invite(client, running.client_port)
     running.server.read(b"INVITE")
     running.service.stop()
-    client.send(
-        request("BYE", f"127.0.0.1:{client.port}", call="3@test", to_tag="b1"), port=running.client_port
-    )
+    client.send(request("BYE", f"127.0.0.1:{client.port}", call="3@test", to_tag="b1"), port=running.client_port)
     assert running.server.read(b"BYE").one(b"Call-ID") == b"3@test"
 
 
@@ -594,3 +594,31 @@ def test_a_wildcard_never_appears_in_a_header(make, bound, host):
         assert b"0.0.0.0" not in octets
         assert b"[::]" not in octets
         assert b"::ffff:" not in octets
+
+
+# -- the store
+
+
+def test_a_store_that_cannot_be_used_refuses_the_start(make, tmp_path):
+    path = tmp_path / "none" / "clients.db"
+    running = make(store=f"sqlite:{path}")
+    with pytest.raises(StartError, match=f"store: {path} cannot be made: the folder {path.parent} does not exist"):
+        running.start()
+    assert running.lines == []
+
+
+def test_clients_of_the_run_before_are_known(make, tmp_path):
+    """Told to the core before the first socket is open."""
+    store = f"sqlite:{tmp_path}/clients.db"
+    first = make(store=store).start()
+    client = first.client()
+    sent_by = f"127.0.0.1:{client.port}"
+    sent = request("REGISTER", sent_by, "sip:example.com", contact=f"sip:alice@{sent_by}")
+    client.send(sent.replace(b"To: <sip:bob@", b"To: <sip:alice@"), port=first.client_port)
+    asked = first.server.read(b"REGISTER")
+    first.server.send(answer(asked, 200, f"Contact: {asked.one(b'Contact').decode()};expires=600"))
+    client.read(200)
+    assert 'store_writes_total{result="written"} 1.0' in first.get("/metrics")[1]
+    first.stop()
+    second = make(store=store).start()
+    assert 'sipmend_bindings{state="registered"} 1.0' in second.get("/metrics")[1]

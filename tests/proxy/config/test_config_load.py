@@ -118,11 +118,26 @@ def test_errors_of_yaml_are_reported_alone():
 
 
 def test_what_is_missing_and_what_comes_later_is_told_with_its_place():
-    text = SMALLEST + "  - wss://0.0.0.0:8443\nstore: sqlite:/var/lib/sipmend/db\n"
+    text = SMALLEST + "  - wss://0.0.0.0:8443\nstore: redis://10.0.0.9\n"
     assert mistakes(text) == [
         "edge.yaml:7:5: listen[1]: wss needs the section tls with certificate and private_key",
-        "edge.yaml:8:8: store: SQLite is not available in this version; use memory",
+        "edge.yaml:8:8: store: Redis is not available in this version; use sqlite:PATH",
     ]
+
+
+def test_clients_are_kept_beside_the_token_key():
+    """One folder holds what must not be lost, wherever it is."""
+    assert parse_config(SMALLEST, "edge.yaml", ENVIRONMENT).store == (
+        "sqlite:/nonexistent/.local/state/sipmend/bindings.db"
+    )
+    text = SMALLEST + "token_key: keys/a.key\n"
+    assert parse_config(text, "/etc/sipmend/edge.yaml", ENVIRONMENT).store == "sqlite:/etc/sipmend/keys/bindings.db"
+
+
+def test_a_relative_store_counts_from_the_folder_of_the_file():
+    text = SMALLEST + "store: sqlite:state/clients.db\n"
+    assert parse_config(text, "/etc/sipmend/edge.yaml", ENVIRONMENT).store == "sqlite:/etc/sipmend/state/clients.db"
+    assert parse_config(SMALLEST + "store: memory\n", "edge.yaml", ENVIRONMENT).store == "memory"
 
 
 def test_a_mistyped_store_names_the_kinds():

@@ -42,6 +42,7 @@ def check(tmp_path, free):
             "listen": [f"udp://127.0.0.1:{free()}"],
             "admin": {"listen": "off"},
             "token_key": str(tmp_path / "token.key"),
+            "store": f"sqlite:{tmp_path}/bindings.db",
             **settings,
             "server": {**server, **settings.get("server", {})},
         }
@@ -229,9 +230,46 @@ def test_a_key_that_cannot_be_used(check, tmp_path):
 def test_a_key_that_cannot_be_made(check, tmp_path, monkeypatch):
     monkeypatch.setattr(network.os, "access", lambda path, mode: False)
     path = tmp_path / "new" / "folder" / "token.key"
-    assert check(token_key=str(path)) == [
+    assert check(token_key=str(path), store="memory") == [
         ("token_key", f"{path} cannot be made: {tmp_path} is not writable by this user")
     ]
+
+
+def test_a_store_that_can_be_made_or_is_there_is_well(check, tmp_path):
+    path = tmp_path / "clients.db"
+    assert check(store=f"sqlite:{path}") == []
+    path.write_bytes(b"")
+    assert check(store=f"sqlite:{path}") == []
+    assert check(store="memory") == []
+
+
+def test_the_folder_of_the_token_key_is_made_with_it(check, tmp_path):
+    folder = tmp_path / "new"
+    assert check(store=f"sqlite:{folder}/clients.db", token_key=str(folder / "token.key")) == []
+
+
+def test_a_store_without_a_folder(check, tmp_path):
+    path = tmp_path / "none" / "clients.db"
+    text = f"{path} cannot be made: the folder {path.parent} does not exist"
+    assert check(store=f"sqlite:{path}") == [("store", text)]
+
+
+def test_a_store_that_is_no_file(check, tmp_path):
+    assert check(store=f"sqlite:{tmp_path}") == [("store", f"{tmp_path} is not a regular file")]
+
+
+def test_a_store_that_cannot_be_written(check, tmp_path, monkeypatch):
+    key = tmp_path / "token.key"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    path = tmp_path / "clients.db"
+    store = f"sqlite:{path}"
+    monkeypatch.setattr(network.os, "access", lambda path, mode: False)
+    assert check(store=store) == [
+        ("store", f"{path} cannot be used: the folder {tmp_path} is not writable by this user")
+    ]
+    path.write_bytes(b"")
+    assert check(store=store) == [("store", f"{path} cannot be read and written by this user")]
 
 
 def test_a_log_that_cannot_be_written(check, tmp_path):

@@ -28,9 +28,8 @@ EXAMPLES = [
     (("profiles",), [{"name": "x"}], "profiles are not available in this version; take this section out"),
     (("listen", "*", "profile"), "x", "profiles are not available in this version; take this key out"),
     (("plugins",), ["edge:Rule"], "rules of your own are not available in this version; take this section out"),
-    (("store",), "sqlite:/var/lib/x.db", "SQLite is not available in this version; use memory"),
-    (("store",), "redis://10.0.0.9", "Redis is not available in this version; use memory"),
-    (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use memory"),
+    (("store",), "redis://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
+    (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
 ]
 
 
