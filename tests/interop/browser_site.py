@@ -61,9 +61,12 @@ def own_contact(page: Page) -> str:
 
 def await_media(*pages: Page, packets: int = 20) -> None:
     """Each of these pages receives so many more RTP packets soon."""
-    for page in pages:
-        before = page.do("media")["received"]
-        assert eventually(lambda: page.do("media")["received"] >= before + packets, 15), (page.user, page.do("media"))
+    wanted = {page: page.do("media")["received"] + packets for page in pages}
+
+    def flows() -> bool:
+        return all(page.do("media")["received"] >= number for page, number in wanted.items())
+
+    assert eventually(flows, 15), [(page.user, page.do("media")) for page in pages]
 
 
 def await_silence(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from flow_client import FlowClient
 from kamailio_peer import DOMAIN
 from peer_process import fresh_address
