@@ -11,7 +11,7 @@ from typing import Any
 from browser_peer import Browser, Page
 from kamailio_peer import Kamailio
 from peer_process import eventually, fresh_address
-from sipmend_peer import Sipmend, Value
+from sipmend_peer import TLS_PORT, Sipmend, Value
 from web_phone import WebPhone, web_phone
 
 from tests.support.certificates import Authority
@@ -35,7 +35,9 @@ class Site:
         self.kamailio = Kamailio(fresh_address(), work / "kamailio", defines=defines)
         cleanup.callback(self.kamailio.stop)
         edge = fresh_address()
-        certificate = Authority(work).issue("edge", edge)
+        authority = Authority(work)
+        self.ca = authority.file
+        certificate = authority.issue("edge", edge)
         self.edge = Sipmend(
             f"sip:{self.kamailio.host}:5060", work / "sipmend", edge=edge, certificate=certificate, changes=changes
         )
@@ -47,9 +49,11 @@ class Site:
         self.cleanup.callback(page.close)
         return page.start()
 
-    def phone(self, user: str) -> WebPhone:
-        """A phone that is registered at Kamailio itself by UDP."""
-        phone = self.cleanup.enter_context(web_phone(user, self.kamailio.address))
+    def phone(self, user: str, transport: str = "udp", behind: bool = False) -> WebPhone:
+        """A phone that is registered at Kamailio itself, or, if `behind` is set, through sipmend."""
+        host = self.edge.edge if behind else self.kamailio.host
+        server = (host, TLS_PORT if transport == "tls" else 5060)
+        phone = self.cleanup.enter_context(web_phone(user, server, transport, self.ca))
         assert phone.register().status == 200
         return phone
 

@@ -26,10 +26,11 @@ def fresh_address() -> str:
 
 def free_port(host: str) -> int:
     """A port that is free for UDP and TCP on this address right now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(type=socket.SOCK_DGRAM) as datagram,
+            socket.socket(family, socket.SOCK_STREAM) as stream,
+            socket.socket(family, socket.SOCK_DGRAM) as datagram,
         ):
             stream.bind((host, 0))
             port: int = stream.getsockname()[1]

@@ -58,8 +58,8 @@ def secured(edge: str, certificate: tuple[Path, Path]) -> dict[str, Value]:
 class Sipmend:
     """A running proxy: `address` is where clients send, `inside` the IP address the server sees.
 
-    `changes` are settings in place of the usual ones; those of `server` and `listen` add to them. With a
-    `certificate` for `edge` it takes TLS, WSS and WS as well.
+    `changes` are settings in place of the usual ones; those of `server` add to them. With a `certificate` for `edge`
+    it takes TLS, WSS and WS as well.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Sipmend:
         if "targets" in wanted["server"]:
             del wanted["server"]["uri"]
         more = secured(self.edge, certificate) if certificate else {"listen": []}
-        wanted["listen"] += more.pop("listen") + given.pop("listen", [])
+        wanted["listen"] += more.pop("listen")
         config.write_text(yaml.safe_dump(wanted | more | given))
         self._argv = [*command(), "run", "-c", str(config)]
         self._work = work

@@ -1,7 +1,4 @@
-"""The story of SIP.js issue 1091: a page calls without Contact. With sipmend it calls and is called; without, neither.
-
-And pages that call phones by other transports, or are called by them.
-"""
+"""The story of SIP.js issue 1091: a page calls without Contact. With sipmend it calls and is called; without, neither."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser_peer import Browser
-from browser_site import LIBRARIES, Site, own_contact
+from browser_site import Site, own_contact
 
 
 @pytest.fixture
@@ -63,27 +60,3 @@ def test_without_the_proxy_neither_works(site: Site) -> None:
     assert answer.status == 478
     assert [seen for seen in phone.received if seen.method == "INVITE" and not seen.status] == []
     assert [seen for seen in page.received() if not seen.status] == []
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_page_and_phone_by_udp_call_each_other(site: Site, library: str) -> None:
-    """Hold and resume by the page, BYE by the called side and by the caller."""
-    phone = site.phone("bob")
-    page = site.page("alice", library)
-    page.call("bob")
-    invite = phone.expect("INVITE", 10)
-    dialog = phone.pick_up(invite)
-    phone.expect("ACK", 10)
-    page.expect("established")
-    for version, (hold, direction, event) in enumerate(((True, "sendonly", "held"), (False, "sendrecv", "resumed")), 2):
-        page.do("hold", hold)
-        phone.is_reinvited(direction, version)
-        page.expect(event)
-    phone.hangs_up(dialog)
-    page.expect("ended")
-    asked = phone.call("alice")
-    page.expect("incoming")
-    own = phone.established(asked, phone.final(asked, 10))
-    page.expect("established")
-    phone.hangs_up(own)
-    page.expect("ended")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from flow_client import FlowClient
 from kamailio_peer import DOMAIN
 from peer_process import fresh_address
-from sip_client import Address, Asked, Dialog, Identity, Seen
+from sip_client import Address, Asked, Dialog, Identity, Seen, host_port
 
 FINGERPRINT = ":".join(["A5"] * 32)
 OFFER = (
@@ -78,10 +79,9 @@ class WebPhone(FlowClient):
         return bye
 
 
-def web_phone(user: str, server: Address) -> WebPhone:
-    """A phone with a true Contact on an address of its own."""
-    phone = WebPhone(Identity(user, DOMAIN, f"{user}pw"), fresh_address(), server)
-    host, port = phone.address
-    phone.who.contact = f"<sip:{user}@{host}:{port}>"
+def web_phone(user: str, server: Address, transport: str = "udp", ca: Path | None = None) -> WebPhone:
+    """A phone with a true Contact on an address of its own; over TLS it trusts the CA in the file `ca`."""
+    phone = WebPhone(Identity(user, DOMAIN, f"{user}pw"), fresh_address(), server, transport, ca=ca)
+    phone.who.contact = f"<sip:{user}@{host_port(phone.address)};transport={transport}>"
     phone.who.via_parameters = ";rport"
     return phone
