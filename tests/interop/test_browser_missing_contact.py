@@ -1,4 +1,4 @@
-"""The story of SIP.js issue 1091: a page calls without Contact. With sipmend it calls and is called; without, neither."""
+"""The story of SIP.js issue 1091: a page calls without Contact. Only with sipmend it calls, and is called."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from clients import new_client
 from flow_client import FlowClient, hang_up, talk
 from kamailio_peer import DOMAIN, Kamailio
-from peer_process import free_port, fresh_address, lacks
+from peer_process import free_port, lacks
 from sip_client import Identity, host_port
 from sipmend_peer import Sipmend
 
