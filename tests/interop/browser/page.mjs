@@ -32,7 +32,8 @@ class Diary {
   }
 }
 
-// Settings: library, user, password, server (ws: or wss:), domain, answer ("at once" or "later"), contactName.
+// Settings: library, user, password, server (ws: or wss:), domain, answer ("at once" or "later"), contactName, and
+// for JsSIP instance (a UUID that outlives the page).
 class Phone {
   constructor(settings) {
     this.settings = { answer: "at once", ...settings };
@@ -77,16 +78,16 @@ class SipJsPhone extends Phone {
       },
     });
     this.registerer = new SIP.Registerer(this.agent);
-    this.registerer.stateChange.addListener((state) => {
-      if (state === SIP.RegistererState.Registered) this.diary.note("registered");
-    });
     await this.agent.start();
   }
 
   async #connects() {
     this.diary.note("connected");
     await this.registerer.register({
-      requestDelegate: { onReject: (response) => this.diary.note(`rejected:${response.message.statusCode}`) },
+      requestDelegate: {
+        onAccept: () => this.diary.note("registered"),
+        onReject: (response) => this.diary.note(`rejected:${response.message.statusCode}`),
+      },
     });
   }
 
@@ -159,7 +160,7 @@ class SipJsPhone extends Phone {
 
 class JsSipPhone extends Phone {
   async start() {
-    const { user, password, server, domain, contactName } = this.settings;
+    const { user, password, server, domain, contactName, instance } = this.settings;
     this.agent = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(server)],
       uri: `sip:${user}@${domain}`,
@@ -167,6 +168,7 @@ class JsSipPhone extends Phone {
       register: true,
       connection_recovery_min_interval: 1,
       connection_recovery_max_interval: 2,
+      ...(instance ? { instance_id: instance } : {}),
       ...(contactName ? { contact_uri: `sip:${contactName}@${contactName}.invalid;transport=ws` } : {}),
     });
     this.agent.on("connected", () => this.diary.note("connected"));
