@@ -10,6 +10,8 @@ import { buildSync } from "esbuild";
 import { chromium } from "playwright-core";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
+// The page that the documentation offers, and how it is built.
+const EXAMPLE = fileURLToPath(new URL("../../../docs/examples/browser/", import.meta.url));
 const [, , executablePath] = process.argv;
 
 // Nothing is fetched from anywhere but loopback: no name resolves, and no part of Chromium may phone home.
@@ -38,10 +40,11 @@ function bundle(entry) {
   return built.outputFiles[0].text;
 }
 
-const FILES = {
-  "/": { type: "text/html", text: () => readFileSync(`${HERE}page.html`) },
-  "/page.js": { type: "text/javascript", text: () => bundle(`${HERE}page.mjs`) },
-};
+const FILES = {};
+for (const [at, folder, page] of [["/", HERE, "page.html"], ["/example/", EXAMPLE, "index.html"]]) {
+  FILES[at] = { type: "text/html", text: () => readFileSync(folder + page) };
+  FILES[`${at}page.js`] = { type: "text/javascript", text: () => bundle(`${folder}page.mjs`) };
+}
 const made = new Map();
 
 function serve(request, response) {
@@ -84,6 +87,21 @@ const COMMANDS = {
   async ask({ page, method, values }) {
     const call = ([name, given]) => window.phone[name](...given);
     return (await pages.get(page).page.evaluate(call, [method, values])) ?? null;
+  },
+  // What a person does: `action` is fill, click or selectOption.
+  async act({ page, action, selector, values }) {
+    await pages.get(page).page[action](selector, ...values);
+    return null;
+  },
+  async shows({ page, selector, text, patience }) {
+    const shown = pages.get(page).page.locator(selector).filter({ hasText: new RegExp(`^${text}$`) });
+    await shown.waitFor({ timeout: patience });
+    return null;
+  },
+  async plays({ page, selector, patience }) {
+    const plays = (css) => document.querySelector(css).currentTime > 0;
+    await pages.get(page).page.waitForFunction(plays, selector, { timeout: patience });
+    return null;
   },
   async reload({ page }) {
     await pages.get(page).page.reload();
