@@ -133,7 +133,8 @@ class WayHome:
             binding, flow, request = context.binding, context.flow, context.request
             strayed = binding is not None and binding.flow.key != flow.key and binding.auth_user != b""
             # A tab whose instance is registered by another one has calls, and no claim to more of them.
-            strayed = strayed and flow.former is None
+            if binding is not None and flow.former is not None and flow.former[0] == binding.token:
+                strayed = False
             if binding is not None and strayed and request is not None and username(request) == binding.auth_user:
                 if self._node.bindings.move(binding, flow):
                     out.append(StoreBindings([binding], 0))
