@@ -15,13 +15,14 @@ from time import time
 import dns.exception
 import dns.resolver
 
-from proxy.config.address import targets_of
+from proxy.config.address import public_port, targets_of
 from proxy.config.certificates import check_certificates, warn_of_certificates
 from proxy.config.errors import ConfigError, KeyPath
 from proxy.config.keyfile import KeyFileError, read_key
 from proxy.config.model import Config, ServerSettings, Target
 from proxy.config.units import host_family
 from proxy.config.uris import ListenUri, ServerUri
+from proxy.config.web import BLOCKED_PORTS
 
 Lookup = Callable[[str], bool]
 
@@ -49,7 +50,16 @@ def check_network(
 
 def warn_of_network(config: Config) -> list[ConfigError]:
     """What works on this machine today, and not for everybody or not for long."""
-    return sorted(config.origin.error(path, text) for path, text in warn_of_certificates(config, time()))
+    found = [*warn_of_certificates(config, time()), *_blocked(config)]
+    return sorted(config.origin.error(path, text) for path, text in found)
+
+
+def _blocked(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    for index, listener in enumerate(config.listen):
+        port = public_port(listener)
+        if listener.uri.transport in ("ws", "wss") and port in BLOCKED_PORTS:
+            key = "uri" if listener.public_port is None else "public_port"
+            yield ("listen", index, key), f"browsers refuse to connect to port {port}: use another one, such as 8443"
 
 
 def _sockets(config: Config, ports: bool) -> Iterator[tuple[KeyPath, str]]:

@@ -34,6 +34,7 @@ DOMAIN = "demo.test"
 LOOPBACK = "127.0.0.1"
 SIP_PORT = 5060
 ADMIN_PORT = 9060
+WEB_PORT = 8088
 PHONE = "phone"
 # How long one answer is waited for, in seconds: straight to the server most waiting is in vain.
 DIRECT_PATIENCE = 1.2
@@ -50,12 +51,13 @@ class DemoFailedError(Exception):
 
 @dataclass(frozen=True)
 class Places:
-    """The addresses of one demo. `public` is how phones reach it; `admin` is a port on loopback."""
+    """The addresses of one demo: `public` is how phones reach it, `web` the port for browsers, `admin` on loopback."""
 
     listen: Address
     public: str
     server_side: int
     admin: int
+    web: int
 
 
 def free_port(host: str, wanted: int = 0) -> int:
@@ -93,7 +95,7 @@ def find_places(listen: Address | None) -> Places:
     host = listen[0] if listen else LOOPBACK
     port = listen[1] if listen else free_port(LOOPBACK, SIP_PORT)
     public = own_address() if host == "0.0.0.0" else host
-    return Places((host, port), public, free_port(LOOPBACK), free_port(LOOPBACK, ADMIN_PORT))
+    return Places((host, port), public, free_port(LOOPBACK), free_port(LOOPBACK, ADMIN_PORT), free_port(host, WEB_PORT))
 
 
 def configuration(places: Places, server: Address, folder: str) -> str:
@@ -108,6 +110,7 @@ public_address: {places.public}
 listen:
   - udp://{host}:{port}
   - tcp://{host}:{port}
+  - ws://{host}:{places.web}
 admin:
   listen: {LOOPBACK}:{places.admin}
 log:
@@ -215,7 +218,8 @@ The demo stays up. Point a phone at it:
     password                                    {self._password}
 Call echo: it answers, and you hear yourself. Call callback: it hangs up and calls you back.
 Every repair is counted at http://{LOOPBACK}:{places.admin}/metrics (sipmend_repairs_total).
-For browsers give sipmend a listener ws:// or, behind TLS, wss://; the demo has none.""")
+A browser (SIP.js, JsSIP) registers at ws://{places.public}:{places.web} from a page that is not https: that would need
+wss. The server of the demo has no WebRTC, so a browser's calls to echo are refused.""")
         if places.public == LOOPBACK:
             self._say("For a phone on another machine: sipmend demo --listen 0.0.0.0:5060")
         self._say("Ctrl-C ends it.")

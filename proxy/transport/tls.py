@@ -72,6 +72,15 @@ def use_pair(context: SSL.Context, pair: Pair) -> Certificate:
     return found
 
 
+def trust(context: SSL.Context, authority: Path) -> None:
+    """Let the CA certificates of a file vouch for peers. Raises CertificateError."""
+    read_authorities(authority)
+    try:
+        context.load_verify_locations(str(authority))
+    except SSL.Error as error:
+        raise CertificateError(f"{authority} cannot be used: {error}") from error
+
+
 def stamp_of(paths: Sequence[Path]) -> Stamp:
     """What changes when a file does. A file that cannot be looked at has None."""
     stamps: list[tuple[int, int, int] | None] = []
@@ -129,12 +138,8 @@ class ListenerCertificates:
 
 def _ask_clients(context: SSL.Context, authority: Path, required: bool) -> None:
     """Let clients show a certificate of this CA."""
-    read_authorities(authority)
-    try:
-        context.load_verify_locations(str(authority))
-        context.load_client_ca(os.fsencode(authority))
-    except SSL.Error as error:
-        raise CertificateError(f"{authority} cannot be used: {error}") from error
+    trust(context, authority)
+    context.load_client_ca(os.fsencode(authority))
     # A session that is resumed must belong to a context that asks the same.
     context.set_session_id(b"sipmend")
     mode = SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0)

@@ -15,9 +15,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from proxy.certificate import Certificate, CertificateError, read_authorities
+from proxy.certificate import Certificate, CertificateError
 from proxy.effects import Note
-from proxy.transport.tls import TlsFiles, new_context, use_pair
+from proxy.transport.tls import TlsFiles, new_context, trust, use_pair
 
 # How many addresses are remembered at which TLS did not work.
 _MOST_TOLD: Final = 1000
@@ -67,8 +67,7 @@ class Verifier:
         if files.ca is None:
             context.set_default_verify_paths()
         else:
-            read_authorities(files.ca)
-            context.load_verify_locations(str(files.ca))
+            trust(context, files.ca)
         context.set_verify(SSL.VERIFY_PEER, _judge)
         certificates = [(pair[0], use_pair(context, pair)) for pair in files.pairs]
         self.files, self.certificates, self._context = files, certificates, context

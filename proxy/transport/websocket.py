@@ -63,6 +63,7 @@ class WebSocketConnection(Connection):
         limit = port.rules.max_message
         self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=limit, logger=_SILENT)
         self._greeting = 0
+        self._tail = b""
         self._refusal = "ws_handshake"
         # A message that comes in several frames, and whether it is text.
         self._pieces = bytearray()
@@ -80,7 +81,9 @@ class WebSocketConnection(Connection):
             return
         self._alive = now = self.port.clock()
         protocol = self._protocol
+        behind = b""
         if self.flow is None:
+            data, behind = self._split(data)
             self._greeting += len(data)
         protocol.receive_data(data)
         if self.flow is not None and not self.partial:
@@ -95,10 +98,20 @@ class WebSocketConnection(Connection):
         self._flush()
         if self.flow is not None:
             self.partial = self._fragmented or bool(protocol.reader.buffer)
-        elif self._greeting > MAX_HANDSHAKE and not self.deaf:
+            if behind and not self._closing:
+                self.dataReceived(behind)
+        elif self._greeting > MAX_HANDSHAKE and not self._closing:
             self._refuse(self._refusal)
 
     # -- handshake
+
+    def _split(self, data: bytes) -> tuple[bytes, bytes]:
+        """What belongs to the handshake, and what came behind it: frames are not to be read before it is accepted."""
+        start = len(self._tail)
+        seen = self._tail + data
+        end = seen.find(b"\r\n\r\n")
+        self._tail = seen[-3:]
+        return (data, b"") if end < 0 else (data[: end + 4 - start], data[end + 4 - start :])
 
     def _shake_hands(self, request: Request) -> None:
         protocol = self._protocol
@@ -119,6 +132,9 @@ class WebSocketConnection(Connection):
                 self._refusal = "ws_subprotocol"
             return
         self._flush()
+        if self._closing:
+            # Lines that end in LF alone, with frames right behind them: those were read too early, and amiss.
+            return
         self.flow = self._owner.new_flow(self._find_source(request))
         self.port.made(self)
 

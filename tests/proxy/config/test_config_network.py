@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from proxy.config import network
 from proxy.config.model import Config
-from proxy.config.network import check_network
+from proxy.config.network import check_network, warn_of_network
 
 
 @pytest.fixture
@@ -218,6 +218,17 @@ def test_a_certificate_that_cannot_be_used(check, tmp_path, certificate, private
 def test_a_certificate_with_its_key_is_well(check, tmp_path):
     make_pair(tmp_path, "a")
     assert check(tls={"certificate": str(tmp_path / "a.pem"), "private_key": str(tmp_path / "a.key")}) == []
+
+
+def test_ports_that_browsers_refuse_are_worth_a_warning():
+    """They show no more than ERR_UNSAFE_PORT in the console."""
+    listen = ["tcp://10.0.0.2:5060", "ws://10.0.0.2:5060", {"uri": "wss://10.0.0.2:8443", "public_port": 5061}]
+    server = {"domain": "example.com", "uri": "sip:10.0.0.5"}
+    config = Config.model_validate({"server": server, "listen": [*listen, "wss://10.0.0.2:443"]})
+    assert [(error.key, error.text) for error in warn_of_network(config)] == [
+        ("listen[1].uri", "browsers refuse to connect to port 5060: use another one, such as 8443"),
+        ("listen[2].public_port", "browsers refuse to connect to port 5061: use another one, such as 8443"),
+    ]
 
 
 def test_a_key_that_cannot_be_used(check, tmp_path):

@@ -66,14 +66,16 @@ class TestPlaces:
 
     def test_ports_of_one_demo_differ(self):
         places = find_places(None)
-        assert len({places.listen[1], places.server_side, places.admin}) == 3
+        assert len({places.listen[1], places.server_side, places.admin, places.web}) == 4
 
 
 def test_configuration_is_one_that_an_administrator_could_write(tmp_path):
-    places = Places(("0.0.0.0", 5999), "127.0.0.1", 5998, 5997)
-    config = parse_config(configuration(places, ("127.0.0.1", 5996), str(tmp_path)), "demo.yaml", {})
-    assert str(config.server.uri) == "sip:127.0.0.1:5996"
-    assert [str(item.uri) for item in config.listen] == ["udp://0.0.0.0:5999", "tcp://0.0.0.0:5999"]
+    places = Places(("0.0.0.0", 5999), "127.0.0.1", 5998, 5997, 5996)
+    config = parse_config(configuration(places, ("127.0.0.1", 5995), str(tmp_path)), "demo.yaml", {})
+    assert str(config.server.uri) == "sip:127.0.0.1:5995"
+    assert [str(item.uri) for item in config.listen] == [
+        "udp://0.0.0.0:5999", "tcp://0.0.0.0:5999", "ws://0.0.0.0:5996",
+    ]  # fmt: skip
     assert config.token_key == tmp_path / "token.key"
 
 
@@ -114,6 +116,7 @@ def test_stays_up_for_phones_until_a_signal(start, number):
         if "Ctrl-C" in line:
             break
     assert f"127.0.0.1:{port}, UDP or TCP" in shown
+    assert re.search(r"registers at ws://127\.0\.0\.1:\d+ from a page", shown)
     assert re.search(r"user +phone\n +password +[0-9a-f]{8}\n", shown)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         phone.bind(("127.0.0.1", 0))

@@ -126,6 +126,35 @@ def test_messages_right_behind_the_handshake_are_not_lost():
     assert bench.messages == [MESSAGE]
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_breach_right_behind_the_handshake_is_one_of_an_open_connection(size):
+    bench = Bench()
+    client = bench.client = ClientProtocol(parse_uri("ws://edge.example.com/"), subprotocols=["sip"])
+    client.send_request(client.connect())
+    octets = b"".join(client.data_to_send()) + b"\x81\x05hello"
+    for start in range(0, len(octets), size):
+        bench.connection.dataReceived(octets[start : start + size])
+    bench.pull()
+    assert (client.close_rcvd.code, bench.dropped) == (1002, {"ws_protocol": 1})
+    assert (bench.port.up, bench.port.left) == (1, ["ws_protocol"])
+
+
+def test_what_follows_a_refused_handshake_is_not_read():
+    bench = Bench(paths=["/sip"])
+    client = ClientProtocol(parse_uri("ws://edge.example.com/"), subprotocols=["sip"])
+    client.send_request(client.connect())
+    assert bench.raw(b"".join(client.data_to_send()) + b"\x81\x05hello").startswith(b"HTTP/1.1 404 ")
+    assert (bench.dropped, bench.port.left) == ({"ws_path": 1}, ["ws_path"])
+
+
+def test_a_handshake_in_bare_lf_with_a_breach_behind_it_leaves_nothing_open():
+    bench = Bench()
+    client = ClientProtocol(parse_uri("ws://edge.example.com/"), subprotocols=["sip"])
+    client.send_request(client.connect())
+    bench.raw(b"".join(client.data_to_send()).replace(b"\r\n", b"\n") + b"\x81\x05hello")
+    assert (bench.port.up, bench.port.left, bench.wire.ends) == (0, ["ws_handshake"], ["half-closed"])
+
+
 @pytest.mark.parametrize("subprotocols", [None, ["chat"], ["SIP"]])
 def test_without_the_subprotocol_sip_nobody_is_taken(subprotocols):
     bench = Bench()
