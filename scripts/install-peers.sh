@@ -13,7 +13,13 @@ $modules/tls.so:kamailio-tls-modules:the_same_by_TLS
 sipp:sip-tester:call_scenarios_and_load
 sipsak:sipsak:a_client_that_listens_on_another_port
 promtool:prometheus:checks_of_metrics_and_alerts
-nft:nftables:packet_loss_in_a_network_namespace"
+nft:nftables:packet_loss_and_NAT_in_network_namespaces
+ip:iproute2:network_namespaces
+conntrack:conntrack:a_NAT_that_forgets
+$modules/websocket.so:kamailio-websocket-modules:browsers_without_the_proxy
+chromium:chromium:a_real_browser
+node:nodejs:steers_the_browser
+npm:npm:installs_SIP.js_and_JsSIP"
 
 exists() {
     [ -e "$1" ]

@@ -12,7 +12,7 @@ from proxy.config.load import parse_config
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 HAND_WRITTEN = [
-    page for page in PAGES if page.name in {"README.md", "getting-started.md", "operations.md"}
+    page for page in PAGES if page.name in {"README.md", "getting-started.md", "operations.md", "browsers.md"}
 ]  # configuration.md and rules.md are rendered, and tested beside what renders them
 
 FILES = [

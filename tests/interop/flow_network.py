@@ -98,7 +98,7 @@ class KamailioStage(RelayedStage):
     """A lossy stage whose server is Kamailio; the far end is a phone that is registered there."""
 
     def __init__(self, work: Path, cleanup: ExitStack, loss: float, seed: str) -> None:
-        self._kamailio = Kamailio(fresh_address(), work / "kamailio", is_open=True)
+        self._kamailio = Kamailio(fresh_address(), work / "kamailio", defines=("OPEN",))
         cleanup.callback(self._kamailio.stop)
         super().__init__("udp", work, cleanup, None, loss, seed, server=self._kamailio.address)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sip_wire import Seen
 
 TEMPLATE = Path(__file__).parent / "kamailio" / "pbx.cfg.in"
 SEEN = re.compile(r"SEEN (\w+):([\d.]+:\d+) ([A-Za-z0-9+/=]+)")
+WAY = re.compile(r"WAY (\S+) BY (\S+)")
 DOMAIN = "pbx.test"
 
 
@@ -37,7 +39,8 @@ class Kamailio:
     """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`.
 
     `patience` is how long it waits for the first answer to a request, in milliseconds. With `trust` it has TLS on
-    port 5061 too. One that is `open` asks nobody for a password.
+    port 5061 too. `defines` are variants of its configuration: OPEN (asks nobody for a password), WITH_PATH (stores
+    Path and sends by it), WITH_WEBSOCKET (takes browsers on port 8080).
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Kamailio:
         work: Path,
         patience: int = 30_000,
         trust: Trust | None = None,
-        is_open: bool = False,
+        defines: Sequence[str] = (),
     ) -> None:
         self.host = address
         self.address = (address, 5060)
@@ -62,7 +65,7 @@ class Kamailio:
         config.write_text(text.replace("@PATIENCE@", str(patience)))
         argv = [need("kamailio", "kamailio"), "-DD", "-E", "-f", str(config), "-m", "64", "-M", "8"]
         argv += ["-w", str(work), "-Y", str(work), "-P", str(work / "kamailio.pid")]
-        argv += ["-A", "OPEN"] if is_open else []
+        argv += [word for define in defines for word in ("-A", define)]
         self.process = PeerProcess(argv, work, "kamailio")
         self.process.await_start(self._answers)
 
@@ -95,6 +98,10 @@ class Kamailio:
     def from_clients(self, proxy: str) -> list[Seen]:
         """What came from clients through the proxy at this IP address, without the proxy's own probes."""
         return [seen for seen in self.seen(proxy) if seen.method != "OPTIONS" or len(seen.all("Via")) > 1]
+
+    def ways(self) -> list[tuple[str, str]]:
+        """Where calls to users went: each Request-URI, and the Route of a Path that was used (else `<null>`)."""
+        return WAY.findall(self.process.log())
 
     def stop(self) -> None:
         self.process.stop()

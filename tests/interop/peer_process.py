@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -26,10 +27,11 @@ def fresh_address() -> str:
 
 def free_port(host: str) -> int:
     """A port that is free for UDP and TCP on this address right now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(type=socket.SOCK_DGRAM) as datagram,
+            socket.socket(family, socket.SOCK_STREAM) as stream,
+            socket.socket(family, socket.SOCK_DGRAM) as datagram,
         ):
             stream.bind((host, 0))
             port: int = stream.getsockname()[1]
@@ -45,7 +47,11 @@ def need(program: str, package: str) -> str:
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
     if found:
         return found
-    text = f"{program} is not installed: apt-get install -y --no-install-recommends {package}"
+    lacks(f"{program} is not installed: apt-get install -y --no-install-recommends {package}")
+
+
+def lacks(text: str) -> NoReturn:
+    """Skip the test because this machine lacks something; with CI=true fail."""
     if os.environ.get("CI") == "true":
         pytest.fail(text)
     pytest.skip(text)

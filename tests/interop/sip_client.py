@@ -102,7 +102,7 @@ class SipClient:
         self._buffer = b""
         self._counter = itertools.count(1)
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-        self.socket = socket.socket(socket.AF_INET, kind)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in local else socket.AF_INET, kind)
         self.socket.bind((local, port))
         self._websocket: ClientProtocol | None = None
         if transport != "udp":
@@ -113,7 +113,7 @@ class SipClient:
             self.socket = context.wrap_socket(self.socket, server_hostname=server[0])
         if transport in ("ws", "wss"):
             self._open_websocket()
-        self.address: Address = self.socket.getsockname()
+        self.address: Address = self.socket.getsockname()[:2]
 
     def __enter__(self) -> Self:
         return self
@@ -191,7 +191,7 @@ class SipClient:
             return False
         if self.transport == "udp":
             octets, source = self.socket.recvfrom(65535)
-            self._take(octets, f"{source[0]}:{source[1]}")
+            self._take(octets, host_port(source[:2]))
             return True
         octets = self.socket.recv(65535)
         if not octets:
@@ -230,7 +230,7 @@ class SipClient:
 
     def via(self, branch: str) -> str:
         """The Via line this client writes."""
-        sent_by = self.who.via or f"{self.address[0]}:{self.address[1]}"
+        sent_by = self.who.via or host_port(self.address)
         return f"Via: SIP/2.0/{self.transport.upper()} {sent_by};branch={branch}{self.who.via_parameters}"
 
     def write(self, method: str, uri: str, headers: Sequence[str], sequence: int, call_id: str, body: str) -> Asked:
@@ -368,8 +368,8 @@ class SipClient:
         lines += self.contact_lines() if contact and status > 100 else []
         lines += ["Content-Type: application/sdp"] if body else []
         octets = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
-        host, _, port = request.source.partition(":")
-        self.send(octets, (host, int(port)))
+        host, _, port = request.source.rpartition(":")
+        self.send(octets, (host.strip("[]"), int(port)))
         return octets
 
     def accept(self, invite: Seen) -> Dialog:
@@ -389,6 +389,12 @@ class SipClient:
         """Send a request inside the dialog."""
         carries = contact and method in ("INVITE", "UPDATE")
         return self.start(method, "", self.contact_lines() if carries else [], body, dialog)
+
+
+def host_port(address: Address) -> str:
+    """As it stands in a Via or a URI: an IPv6 address has brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def answers(seen: Seen, asked: Asked) -> bool:
