@@ -83,7 +83,7 @@ class Sockets:
         shared: dict[tuple[int, str, int], list[StreamPort]] = {}
         for listener in listeners:
             if listener.transport == UDP:
-                self.transports.append(UdpPort(listener, reactor, flows, deliver, monotonic))
+                self.transports.append(UdpPort(listener, reactor, flows, deliver, monotonic, core.counts))
                 continue
             rules = websocket_rules(config, config.listen[listener.index]) if listener.side == CLIENT else None
             port = StreamPort(

@@ -39,7 +39,7 @@ LAYERS = {
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.effects", "proxy.binding", "proxy.flow"],
     "proxy.transport": [
-        "proxy.sip.framing", "proxy.sip.errors", "proxy.certificate",
+        "proxy.sip.framing", "proxy.sip.errors", "proxy.stun", "proxy.certificate",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
     "proxy.config": ["proxy.certificate", "proxy.flow"],
@@ -56,6 +56,7 @@ LAYERS = {
     "proxy.certificate": [],
     "proxy.counts": [],
     "proxy.flow": [],
+    "proxy.stun": [],
     "proxy.sip": [],
     "proxy": [],
 }  # fmt: skip

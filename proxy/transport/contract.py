@@ -12,6 +12,8 @@ from proxy.flow import Flow, Listener
 MAPPED = "::ffff:"
 
 Deliver = Callable[[Event], None]
+# Takes a STUN response with the address it came from; true if somebody waited for it.
+Heard = Callable[[bytes, str, int], bool]
 
 
 class FlowMaker(Protocol):
