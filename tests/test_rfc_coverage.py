@@ -23,6 +23,7 @@ TABLES = (
     "RFC 5922",
     "RFC 6026",
     "RFC 7118",
+    "RFC 8489",
 )
 HEADING = "| section | sentence | supported | shown by |\n|---|---|---|---|\n"
 SECTION = re.compile(r"\d+(\.\d+)*( step \d+)?").fullmatch

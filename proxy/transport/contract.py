@@ -47,6 +47,15 @@ class Transport(Protocol):
         """Close the socket and every connection."""
 
 
+class Asks(Protocol):
+    """A UDP socket by which a STUN server can be asked."""
+
+    heard: Heard | None
+
+    def ask(self, octets: bytes, host: str, port: int) -> None:
+        """Send a question. Raises OSError where the socket refuses it."""
+
+
 class StreamLimits:
     """Bounds on one stream: bytes of a head, of a body, header lines, bytes waiting to be written; seconds.
 
