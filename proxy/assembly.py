@@ -56,7 +56,7 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
     for item in config.listen:
         uri = item.uri
         host = public_host(item, config.public_address)
-        if host is None:  # a wildcard without public address: `check` has refused it
+        if host is None:  # a wildcard whose public address a STUN server has to tell: this stands in until then
             host = local_address_towards(*addresses[0][1:])
         listeners.append(
             Listener(

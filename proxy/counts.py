@@ -36,6 +36,7 @@ class Counts:
         "dropped",
         "durations",
         "failovers",
+        "keep_alives",
         "misdirected",
         "plugin_errors",
         "received",
@@ -60,5 +61,7 @@ class Counts:
         self.restored_by: defaultdict[str, int] = defaultdict(int)
         self.plugin_errors: defaultdict[str, int] = defaultdict(int)
         self.durations: defaultdict[bytes, Histogram] = defaultdict(Histogram)
+        # (direction, kind) -> n: what keeps NATs open and is no SIP message
+        self.keep_alives: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.misdirected = 0
         self.failovers = 0

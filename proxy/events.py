@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.binding import Binding
-from proxy.flow import Flow
+from proxy.flow import Flow, Listener
 
 # The reason of `FlowClosed` where a browser said 1001 (RFC 6455 section 7.4.1): the page is gone, and with it its
 # random Contact.
@@ -121,6 +121,18 @@ class TargetsResolved:
         self.now = now
 
 
+class AddressMapped:
+    """A STUN server sees a listener's socket at that address (RFC 8489): it is what clients reach us by."""
+
+    __slots__ = ("host", "listener", "now", "port")
+
+    def __init__(self, listener: Listener, host: str, port: int, now: float) -> None:
+        self.listener = listener
+        self.host = host
+        self.port = port
+        self.now = now
+
+
 Event = (
     MessageReceived
     | FramingFailed
@@ -130,4 +142,5 @@ Event = (
     | BindingsStored
     | BindingsLoaded
     | TargetsResolved
+    | AddressMapped
 )

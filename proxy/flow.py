@@ -38,7 +38,8 @@ class Listener:
     """One of our sockets, with the address that belongs in headers for those who reach us through it.
 
     `host` and `port` are what the socket is bound to and never appear in a message; `public_host` and
-    `public_port` do. `names` are further host names (lower case) under which clients know this listener.
+    `public_port` do, in the forms that are kept here for each place. `names` are further host names (lower case)
+    under which clients know this listener.
     """
 
     __slots__ = (
@@ -78,17 +79,21 @@ class Listener:
         self.reliable = transport != UDP
         self.host = host
         self.port = port
-        self.public_host = host_octets(public_host)
-        self.public_port = public_port
-        self.sent_by = self.public_host + b":%d" % public_port
         self.uri_transport = URI_TRANSPORTS[transport]
-        self.via = b"Via: SIP/2.0/%b %b;branch=" % (VIA_TRANSPORTS[transport], self.sent_by)
-        # What follows the user in a Record-Route of ours: with explicit transport (RFC 5658 section 4, RFC 7118
-        # section 5), and loose.
-        self.route = b"@%b;transport=%b;lr>" % (self.sent_by, self.uri_transport)
         self.names = names
         self.proxies = proxies
         self.contact_policy = contact_policy
+        self.rename(public_host, public_port)
+
+    def rename(self, public_host: str, public_port: int) -> None:
+        """Others reach the socket by that address: it is what headers say from the next message on."""
+        self.public_host = host_octets(public_host)
+        self.public_port = public_port
+        self.sent_by = self.public_host + b":%d" % public_port
+        self.via = b"Via: SIP/2.0/%b %b;branch=" % (VIA_TRANSPORTS[self.transport], self.sent_by)
+        # What follows the user in a Record-Route of ours: with explicit transport (RFC 5658 section 4, RFC 7118
+        # section 5), and loose.
+        self.route = b"@%b;transport=%b;lr>" % (self.sent_by, self.uri_transport)
 
     def __repr__(self) -> str:
         return f"{TRANSPORTS[self.transport]}://{host_octets(self.host).decode()}:{self.port}"

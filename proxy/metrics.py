@@ -122,6 +122,12 @@ class Collector:
             counts.repairs.items(),
         )
         yield _counter("dropped", "Messages dropped, or refused by ourselves", ("reason",), _named(counts.dropped))
+        yield _counter(
+            "keepalives",
+            "What keeps NATs open and is no SIP message, by direction and kind; STUN requests are answered",
+            ("direction", "kind"),
+            counts.keep_alives.items(),
+        )
         yield _counter("plugin_errors", "Failures of a repair rule", ("rule",), _named(counts.plugin_errors))
         yield _counter(
             "found_without_token",

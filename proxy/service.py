@@ -38,7 +38,8 @@ from proxy.store.choice import make_store
 from proxy.store.contract import Store, StoreError
 from proxy.store.memory import MemoryStore
 from proxy.store.row import Row, bindings_of
-from proxy.whereabouts import SUPPORTED, Address, NotFoundError, Whereabouts
+from proxy.transport.asking import NoAnswerError
+from proxy.whereabouts import SUPPORTED, Address, NotFoundError, Whereabouts, families_of
 
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
 DRAIN_LIMIT = 10.0
@@ -47,7 +48,7 @@ DRAIN_STEP = 0.1
 
 # What `reload` cannot change.
 FIXED = (
-    "server", "public_address", "listen", "profiles", "plugins", "limits", "timers", "store", "admin",
+    "server", "public_address", "listen", "stun", "profiles", "plugins", "limits", "timers", "store", "admin",
     "networks", "token_key",
 )  # fmt: skip
 
@@ -104,9 +105,8 @@ class Service:
         self._resolver.start()
         names = [target.uri for target in targets_of(self._config.server)]
         supported = SUPPORTED | {TLS} if uses_tls(self._config.server) else SUPPORTED
-        where = Whereabouts(
-            self._resolver, self._reactor, names, self._families(), self._moved, log.write_note, supported
-        )
+        families = families_of(self._config.server.bind.host)
+        where = Whereabouts(self._resolver, self._reactor, names, families, self._moved, log.write_note, supported)
         self._where = where
         try:
             try:
@@ -123,14 +123,20 @@ class Service:
             except OSError as error:
                 host, port = addresses[0][1:]
                 raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
-            driver = self._build(listeners, addresses, keys, log, rows)
-            self._bind(listeners)
+            driver, sockets = self._build(listeners, addresses, keys, log, rows)
+            self._bind(listeners, sockets)
+            if not await sockets.find_addresses():
+                return  # told to stop meanwhile
+        except NoAnswerError as error:
+            self._close()
+            raise StartError(f"public_address: {error}") from error
         except CertificateError as error:
             self._close()
             raise StartError(f"tls: {error}") from error
         except StartError:
             self._close()
             raise
+        self._tell(listeners)
         driver.deliver(TargetsResolved(addresses, monotonic()))
         self._settle()
         self._echo("ready")
@@ -140,11 +146,6 @@ class Service:
         if self._driver is not None:
             self._driver.deliver(TargetsResolved(addresses, monotonic()))
 
-    def _families(self) -> tuple[str, ...]:
-        """Only addresses that the server-side socket can reach."""
-        host = self._config.server.bind.host
-        return ("AAAA", "A") if host == "::" else ("AAAA",) if ":" in host else ("A",)
-
     def _build(
         self,
         listeners: tuple[Listener, ...],
@@ -152,7 +153,7 @@ class Service:
         keys: tuple[bytes, ...],
         log: OperatorLog,
         rows: Sequence[Row],
-    ) -> Driver:
+    ) -> tuple[Driver, Sockets]:
         config = self._config
         counts = Counts(len(listeners))
         settings = make_settings(config, listeners, addresses)
@@ -160,8 +161,9 @@ class Service:
         core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
         driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         self._driver = driver
+        deliver, note = driver.deliver, log.write_note
         sockets = Sockets(
-            config, listeners, self._reactor, core, driver.deliver, log.write_note, self._names_of_server
+            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver
         )
         self._sockets = sockets
         driver.attach(sockets.transports)
@@ -174,17 +176,14 @@ class Service:
             Collector(counts, listeners, self._gauges, self._resolver.results, self._store, version("sipmend")),
         )
         self._site = make_site(registry, self.readiness, self._reactor)
-        return driver
+        return driver, sockets
 
     def _names_of_server(self, host: str) -> tuple[str, ...]:
         """The domains that the server at that address may have: the names it was found by, and our own (RFC 5922)."""
         found = self._where.names.get(host, ()) if self._where is not None else ()
         return tuple(dict.fromkeys((*found, self._config.server.domain, host)))
 
-    def _bind(self, listeners: tuple[Listener, ...]) -> None:
-        sockets = self._sockets
-        if sockets is None:
-            return
+    def _bind(self, listeners: tuple[Listener, ...], sockets: Sockets) -> None:
         for transport, listener in zip(sockets.transports, listeners, strict=True):
             try:
                 transport.listen()
@@ -197,12 +196,14 @@ class Service:
                 self._admin = self._reactor.listenTCP(admin.port, self._site, interface=admin.host)
             except CannotListenError as error:
                 raise StartError(f"admin {admin} cannot be bound: {_reason(error)}") from error
+
+    def _tell(self, listeners: tuple[Listener, ...]) -> None:
         for listener in listeners:
             side = "clients" if listener.side == 0 else "server"
             name = f"{listener.public_host.decode()}:{listener.public_port}"
             self._echo(f"listening on {listener} for {side}, known as {name}")
-        if admin is not None:
-            self._echo(f"listening on http://{admin} for metrics and health")
+        if self._config.admin.listen is not None:
+            self._echo(f"listening on http://{self._config.admin.listen} for metrics and health")
 
     # -- while it runs
 

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from time import monotonic, time
 from typing import Any
 
+from proxy.config.address import stun_server
 from proxy.config.certificates import listener_pairs, server_pair
 from proxy.config.model import Config, ListenerSettings
+from proxy.config.uris import HostPort
 from proxy.core.proxy_core import ProxyCore
 from proxy.effects import Note
 from proxy.flow import CLIENT, SERVER, TLS, UDP, WSS, Listener
+from proxy.reflexive import PublicAddresses, Question, Resolver
 from proxy.transport.contract import Deliver, StreamLimits, Transport, WebSocketRules
 from proxy.transport.entrance import Entrance
 from proxy.transport.stream import StreamPort
@@ -53,6 +56,27 @@ def server_files(config: Config, authority: bool) -> TlsFiles:
     return TlsFiles([] if own is None else [own[1]], config.server.tls.ca if authority else None)
 
 
+def stun_questions(config: Config, listeners: Sequence[Listener]) -> list[Question]:
+    """What is to be asked of STUN servers: once by each UDP listener concerned, whose answers the streams share."""
+    questions: list[Question] = []
+    streams: list[tuple[HostPort, Listener]] = []
+    for item, listener in zip(config.listen, listeners, strict=False):
+        server = stun_server(item, config.public_address)
+        if server is not None and listener.transport == UDP:
+            question = Question(server, listener.host, listener.index)
+            question.add(listener, item.public_port is not None)
+            questions.append(question)
+        elif server is not None:
+            streams.append((server, listener))
+    for server, listener in streams:
+        fitting = [each for each in questions if each.server == server and each.host == listener.host]
+        if not fitting:
+            fitting = [Question(server, listener.host, None)]
+            questions += fitting
+        fitting[0].add(listener, True)
+    return questions
+
+
 class Sockets:
     """The sockets of one proxy: `transports` are in the order of the listeners. They bind nothing by themselves."""
 
@@ -65,6 +89,7 @@ class Sockets:
         deliver: Deliver,
         note: Callable[[Note], None],
         names: Callable[[str], tuple[str, ...]],
+        resolver: Resolver,
     ) -> None:
         """`names` gives the domains that the server at an IP address may have. Raises CertificateError."""
         self.transports: list[Transport] = []
@@ -83,7 +108,7 @@ class Sockets:
         shared: dict[tuple[int, str, int], list[StreamPort]] = {}
         for listener in listeners:
             if listener.transport == UDP:
-                self.transports.append(UdpPort(listener, reactor, flows, deliver, monotonic))
+                self.transports.append(UdpPort(listener, reactor, flows, deliver, monotonic, core.counts))
                 continue
             rules = websocket_rules(config, config.listen[listener.index]) if listener.side == CLIENT else None
             port = StreamPort(
@@ -94,6 +119,17 @@ class Sockets:
         for (side, _, _), ports in shared.items():
             trusted = config.listen[ports[0].listener.index].trusted_proxies if side == CLIENT else ()
             Entrance(reactor, ports, note, trusted, self._for_clients if side == CLIENT else self._for_server)
+
+        questions = stun_questions(config, listeners)
+        interval = config.stun.interval
+        self._public = PublicAddresses(questions, self.transports, resolver, reactor, interval, deliver, note)
+
+    async def find_addresses(self) -> bool:
+        """Ask STUN servers by which addresses the sockets, which are bound, are seen. False if stopped meanwhile.
+
+        Raises NoAnswerError.
+        """
+        return await self._public.find()
 
     def use_certificates(self, config: Config) -> None:
         """Read the certificates that these settings name. Raises CertificateError and changes nothing.
@@ -120,5 +156,6 @@ class Sockets:
     def stop(self) -> None:
         """Close every socket."""
         self._watch.stop()
+        self._public.stop()
         for transport in self.transports:
             transport.stop()

@@ -26,6 +26,11 @@ SHORTEST = 5.0
 RETRY = 10.0
 
 
+def families_of(host: str) -> tuple[str, ...]:
+    """The address records that are of use to a socket bound to that host."""
+    return ("AAAA", "A") if host == "::" else ("AAAA",) if ":" in host else ("A",)
+
+
 class ServerName(Protocol):
     """One URI of the server."""
 

@@ -14,6 +14,7 @@ sipp:sip-tester:call_scenarios_and_load
 sipsak:sipsak:a_client_that_listens_on_another_port
 promtool:prometheus:checks_of_metrics_and_alerts
 nft:nftables:packet_loss_and_NAT_in_network_namespaces
+turnserver:coturn:a_STUN_server_and_its_client
 ip:iproute2:network_namespaces
 conntrack:conntrack:a_NAT_that_forgets
 $modules/websocket.so:kamailio-websocket-modules:browsers_without_the_proxy
@@ -82,7 +83,7 @@ apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install $available </d
 if [ -d /run/systemd/system ]; then
     for package in $available; do
         case $package in
-            kamailio | prometheus | nftables) systemctl disable --quiet "$package" 2>/dev/null || true ;;
+            kamailio | prometheus | nftables | coturn) systemctl disable --quiet "$package" 2>/dev/null || true ;;
         esac
     done
 fi

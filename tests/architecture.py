@@ -23,6 +23,7 @@ PURE = (
     "proxy.flow",
     "proxy.binding",
     "proxy.counts",
+    "proxy.stun",
     "plugins",
 )
 

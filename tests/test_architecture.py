@@ -14,7 +14,9 @@ LAYERS = {
     "proxy.cli": ["*"],
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
-    "proxy.sockets": ["proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow"],
+    "proxy.sockets": [
+        "proxy.reflexive", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow",
+    ],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
         "proxy.certificate", "proxy.counts", "proxy.flow", "plugins",
@@ -31,6 +33,10 @@ LAYERS = {
     "proxy.gauges": ["proxy.core", "proxy.counts", "proxy.binding", "proxy.flow"],
     "proxy.inspector": ["proxy.effects", "proxy.flow"],
     "proxy.whereabouts": ["proxy.resolver", "proxy.core.locate", "proxy.effects", "proxy.flow"],
+    "proxy.reflexive": [
+        "proxy.resolver", "proxy.transport.asking", "proxy.transport.contract", "proxy.core.locate", "proxy.events",
+        "proxy.effects", "proxy.flow",
+    ],
     "proxy.randomness": ["proxy.core.tokens"],
     "proxy.admin": ["proxy.metrics", "proxy.effects", "proxy.flow", "proxy.binding"],
     "proxy.metrics": ["proxy.counts", "proxy.flow"],
@@ -39,10 +45,10 @@ LAYERS = {
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.effects", "proxy.binding", "proxy.flow"],
     "proxy.transport": [
-        "proxy.sip.framing", "proxy.sip.errors", "proxy.certificate",
+        "proxy.sip.framing", "proxy.sip.errors", "proxy.stun", "proxy.certificate",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
-    "proxy.config": ["proxy.certificate", "proxy.flow"],
+    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.flow"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow",
@@ -56,6 +62,7 @@ LAYERS = {
     "proxy.certificate": [],
     "proxy.counts": [],
     "proxy.flow": [],
+    "proxy.stun": [],
     "proxy.sip": [],
     "proxy": [],
 }  # fmt: skip
@@ -80,6 +87,7 @@ WIDE = {
     "proxy.assembly": "turns the settings into the parts of the core, and is used by the composition root only",
     "proxy.sockets": "the composition root of the sockets: it makes every transport and what they share",
     "proxy.config.check": "ties settings of all sections together, which know nothing of each other",
+    "proxy.config.network": "tries out what the settings ask of the machine: for each kind of it there is a module",
     "proxy.cli": "every command starts here: it joins the settings, the rules, the service and the demo",
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",

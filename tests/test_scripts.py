@@ -63,8 +63,8 @@ def with_peers(system: System, *names: str) -> None:
             (system.bin / "websocket.so").touch()
 
 
-BROWSER_PEERS = ("ip", "conntrack", "chromium", "node", "npm")
-ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft", *BROWSER_PEERS)
+OTHER_PEERS = ("turnserver", "ip", "conntrack", "chromium", "node", "npm")
+ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft", *OTHER_PEERS)
 
 
 class TestInstallPeers:
@@ -76,7 +76,7 @@ class TestInstallPeers:
         assert system.called() == []
 
     def test_without_apt_says_what_is_missing_and_goes_on(self, system):
-        with_peers(system, "kamailio", "nft")
+        with_peers(system, "kamailio", "nft", *OTHER_PEERS)
         result = system.run("install-peers.sh")
         assert result.returncode == 0
         assert "sipp (package sip-tester)" in result.stderr
@@ -88,7 +88,7 @@ class TestInstallPeers:
         assert "(package kamailio-tls-modules): the same by TLS" in system.run("install-peers.sh").stderr
 
     def test_without_root_says_which_command_would_help(self, system):
-        with_peers(system, "kamailio", "nft", "sipp", *BROWSER_PEERS, "apt-get")
+        with_peers(system, "kamailio", "nft", "sipp", *OTHER_PEERS, "apt-get")
         system.program("id", "echo 1000")
         result = system.run("install-peers.sh")
         assert result.returncode == 0
@@ -96,7 +96,7 @@ class TestInstallPeers:
         assert [call for call in system.called() if call.startswith("apt-get")] == []
 
     def test_as_root_installs_what_is_missing_without_questions(self, system):
-        with_peers(system, "kamailio", "nft", "sipp", *BROWSER_PEERS)
+        with_peers(system, "kamailio", "nft", "sipp", *OTHER_PEERS)
         system.program("id", "echo 0")
         system.program("apt-get", f'[ "$DEBIAN_FRONTEND" = noninteractive ] && [ -x "{system.policy}" ]')
         system.program("apt-cache", "echo 'Candidate: 1.0'")
@@ -109,7 +109,7 @@ class TestInstallPeers:
 
     def test_keeps_daemons_from_starting_and_cleans_up(self, system):
         """The file that says "start nothing" is there while packages install, and gone afterwards."""
-        with_peers(system, "kamailio", "nft", "sipp", "sipsak")
+        with_peers(system, "kamailio", "nft", *OTHER_PEERS, "sipp", "sipsak")
         system.program("id", "echo 0")
         system.program("apt-get", f'sh "{system.policy}"; echo "policy says $?" >>"{system.calls}"')
         system.program("apt-cache", "echo 'Candidate: 1.0'")
@@ -119,7 +119,7 @@ class TestInstallPeers:
 
     def test_leaves_a_policy_alone_that_was_there(self, system):
         system.policy.write_text("#!/bin/sh\nexit 101\n")
-        with_peers(system, "kamailio", "nft", "sipp", "sipsak")
+        with_peers(system, "kamailio", "nft", *OTHER_PEERS, "sipp", "sipsak")
         system.program("id", "echo 0")
         system.program("apt-get")
         system.program("apt-cache", "echo 'Candidate: 1.0'")
@@ -128,7 +128,7 @@ class TestInstallPeers:
 
     @pytest.mark.parametrize("failing", ["update", "install"])
     def test_goes_on_where_apt_fails(self, system, failing):
-        with_peers(system, "kamailio", "nft", "sipp")
+        with_peers(system, "kamailio", "nft", *OTHER_PEERS, "sipp")
         system.program("id", "echo 0")
         system.program("apt-get", f'case "$*" in *{failing}*) exit 100;; esac')
         system.program("apt-cache", "echo 'Candidate: 1.0'")
@@ -138,7 +138,7 @@ class TestInstallPeers:
         assert not system.policy.exists()
 
     def test_installs_the_others_where_one_package_is_unknown(self, system):
-        with_peers(system, "kamailio", "nft", "sipp", *BROWSER_PEERS)
+        with_peers(system, "kamailio", "nft", "sipp", *OTHER_PEERS)
         system.program("id", "echo 0")
         system.program("apt-get")
         system.program("apt-cache", 'case "$2" in sipsak) echo "Candidate: (none)";; *) echo "Candidate: 2";; esac')

@@ -4,22 +4,43 @@ from __future__ import annotations
 
 from proxy.config.model import ListenerSettings, ServerSettings, Target
 from proxy.config.units import host_family, is_wildcard
-from proxy.config.uris import ListenUri
+from proxy.config.uris import STUN, STUN_PORT, HostPort, ListenUri, split_authority
 
 
 def public_host(listener: ListenerSettings, default: str | None) -> str | None:
     """The host clients see of the listener: its own public address, else the global one, else what it is bound to.
 
     `default` is the global `public_address`; it does not count for a listener of the other IP version. None means
-    that nothing usable is set.
+    that nothing usable is set. An address that a STUN server has to tell is not known from the settings: until then
+    the listener is known by what it is bound to.
     """
+    told = _told(listener, default)
+    if told is not None and not told.startswith(STUN):
+        return told
+    host = listener.uri.host
+    return None if is_wildcard(host) else host
+
+
+def stun_server(listener: ListenerSettings, default: str | None) -> HostPort | None:
+    """The STUN server that tells the listener's public address, if that is what the settings say."""
+    told = _told(listener, default)
+    return _server_named(told) if told is not None and told.startswith(STUN) else None
+
+
+def _server_named(told: str) -> HostPort:
+    host, port = split_authority(told.removeprefix(STUN))
+    return HostPort(host=host, port=port or STUN_PORT)
+
+
+def _told(listener: ListenerSettings, default: str | None) -> str | None:
     if listener.public_address is not None:
         return listener.public_address
+    if default is None:
+        return None
     host = listener.uri.host
+    family = host_family(_server_named(default).host if default.startswith(STUN) else default)
     # A socket on [::] takes IPv4 as well.
-    if default is not None and (host == "::" or host_family(default) in (None, host_family(host))):
-        return default
-    return None if is_wildcard(host) else host
+    return default if host == "::" or family in (None, host_family(host)) else None
 
 
 def public_port(listener: ListenerSettings) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config.address import overlaps, public_host, public_port, shares_port, uses_tls
+from proxy.config.address import overlaps, public_host, public_port, shares_port, stun_server, uses_tls
 from proxy.config.certificates import server_pair
 from proxy.config.errors import ConfigError, KeyPath, did_you_mean
 from proxy.config.fault import located
@@ -19,6 +19,7 @@ from proxy.config.uris import ListenUri, ServerUri
 
 # RFC 3261 section 16.6 step 11: > The timer MUST be larger than 3 minutes.
 _TIMER_C_MINIMUM = 180.0
+_STUN_MINIMUM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,13 @@ def _public(config: Config) -> Iterator[Problem]:
         path: KeyPath = ("listen", index)
         depends: tuple[KeyPath, ...] = ((*path, "uri"), (*path, "public_address"), ("public_address",))
         own = listener.public_address
-        if own is not None and is_wildcard(own):
+        stun = stun_server(listener, default)
+        if stun is not None:
+            theirs, ours = host_family(stun.host), host_family(listener.uri.host)
+            if theirs is not None and listener.uri.host != "::" and theirs != ours:
+                text = f"the STUN server has IPv{theirs} but the listener that asks it, {listener.uri}, has IPv{ours}"
+                yield Problem((*path, "public_address"), text, depends)
+        elif own is not None and is_wildcard(own):
             yield Problem((*path, "public_address"), f"{own} is no address that clients can send to", depends)
         elif public_host(listener, default) is None:
             reason = f"public_address {default} has the other IP version" if default else "public_address is not set"
@@ -177,6 +184,9 @@ def _bounds(config: Config) -> Iterator[Problem]:
         path: KeyPath = ("limits", "max_head")
         text = f"should be at most limits.max_message ({limits.max_message})"
         yield Problem(path, text, (path, ("limits", "max_message")))
+    if config.stun.interval < _STUN_MINIMUM:
+        text = f"should be at least {format_duration(_STUN_MINIMUM)}: it is somebody's server"
+        yield Problem(("stun", "interval"), text, (("stun", "interval"),))
     if timers.t1 > timers.t2:
         text = f"should be at most timers.t2 ({format_duration(timers.t2)})"
         yield Problem(("timers", "t1"), text, (("timers", "t1"), ("timers", "t2")))

@@ -113,7 +113,9 @@ class ListenerSettings(Section):
     public_address: PublicAddress | None = Field(
         None, description="what clients see of this listener; default: the global `public_address`"
     )
-    public_port: Port | None = Field(None, description="the port that clients see; default: the port of `uri`")
+    public_port: Port | None = Field(
+        None, description="the port that clients see; default: the port of `uri`, or by UDP what a STUN server sees"
+    )
     names: tuple[Host, ...] = Field((), description="host names under which clients know this listener")
     proxies: tuple[Network, ...] = Field(
         (), description="SIP proxies that may stand between clients and this listener: their Contacts are left alone"
@@ -147,6 +149,14 @@ def _some(items: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
     if not items:
         raise ValueError("should have at least one item")
     return items
+
+
+class StunSettings(Section):
+    """How the public address is asked from a STUN server (RFC 8489), where `public_address` names one."""
+
+    interval: Positive = Field(
+        30.0, description="time between two questions: they notice a new address, and keep the NAT open for our ports"
+    )
 
 
 class CertificatePair(Section):
@@ -263,11 +273,14 @@ class Config(Section):
 
     server: ServerSettings = Field(description="the server or PBX behind the proxy")
     public_address: PublicAddress | None = Field(
-        None, description="what clients see of us: an address or a name; needed by listeners on 0.0.0.0 and [::]"
+        None,
+        description="what clients see of us: an address or a name, or `stun:` and the STUN server that tells it; "
+        "needed by listeners on 0.0.0.0 and [::]",
     )
     listen: Annotated[tuple[ListenItem, ...], AfterValidator(_some)] = Field(
         description="the sockets for clients", json_schema_extra={"minItems": 1}
     )
+    stun: StunSettings = Field(StunSettings(), description="asking a STUN server for the public address")
     tls: TlsSettings | None = Field(None, description="the certificates for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")

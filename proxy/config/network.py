@@ -20,6 +20,7 @@ from proxy.config.certificates import check_certificates, warn_of_certificates
 from proxy.config.errors import ConfigError, KeyPath
 from proxy.config.keyfile import KeyFileError, read_key
 from proxy.config.model import Config, ServerSettings, Target
+from proxy.config.stun import check_stun, tell_stun
 from proxy.config.units import host_family
 from proxy.config.uris import ListenUri, ServerUri
 from proxy.config.web import BLOCKED_PORTS
@@ -41,6 +42,7 @@ def check_network(
         *_sockets(config, ports),
         *_names(config.server, has_address or _has_address, has_service or _has_service),
         *check_certificates(config, time()),
+        *check_stun(config),
         *_state(config),
         *_store(config),
         *_log(config),
@@ -49,8 +51,8 @@ def check_network(
 
 
 def warn_of_network(config: Config) -> list[ConfigError]:
-    """What works on this machine today, and not for everybody or not for long."""
-    found = [*warn_of_certificates(config, time()), *_blocked(config)]
+    """What works on this machine today, and not for everybody or not for long; and what STUN servers say."""
+    found = [*tell_stun(config), *warn_of_certificates(config, time()), *_blocked(config)]
     return sorted(config.origin.error(path, text) for path, text in found)
 
 

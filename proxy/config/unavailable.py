@@ -11,8 +11,6 @@ from proxy.config.errors import KeyPath
 
 Row = tuple[KeyPath, Callable[[Any], bool], str]
 
-_STUN = "STUN is not available in this version; write the address itself"
-
 
 def _starts(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
@@ -25,8 +23,6 @@ ROWS: tuple[Row, ...] = (
         lambda weight: weight != 1,
         "sharing calls by weight is not available in this version; targets are tried by priority and order",
     ),
-    (("public_address",), _starts("stun:"), _STUN),
-    (("listen", "*", "public_address"), _starts("stun:"), _STUN),
     (("server", "in_dialog"), lambda word: word == "follow", "`follow` is not available in this version; use server"),
     (("profiles",), bool, "profiles are not available in this version; take this section out"),
     (("listen", "*", "profile"), bool, "profiles are not available in this version; take this key out"),

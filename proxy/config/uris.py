@@ -14,6 +14,8 @@ from proxy.flow import DEFAULT_PORTS, TRANSPORTS
 _LISTEN = re.compile(r"(?P<transport>[A-Za-z]+)://(?P<rest>[^/]*)/?\Z")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?\Z")
 _SERVER_TRANSPORTS = ("udp", "tcp", "tls")
+STUN = "stun:"
+STUN_PORT = 3478  # RFC 8489 section 18.6
 
 TransportName = Literal["udp", "tcp", "tls", "ws", "wss"]
 
@@ -150,9 +152,9 @@ def _server_transport(parameters: list[str]) -> str | None:
 
 def parse_public(value: object) -> str:
     """An IP address, a host name, or `stun:host[:port]`."""
-    if isinstance(value, str) and value.strip().lower().startswith("stun:"):
-        host, port = split_authority(value.strip()[5:])
-        return f"stun:{bracketed(host)}:{port or 3478}"
+    if isinstance(value, str) and value.strip().lower().startswith(STUN):
+        host, port = split_authority(value.strip()[len(STUN) :])
+        return f"{STUN}{bracketed(host)}:{port or STUN_PORT}"
     if isinstance(value, str) and "://" in value:
         raise ValueError(f"{shown(value)} is a URI: write the address or the name alone")
     try:

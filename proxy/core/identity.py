@@ -13,13 +13,14 @@ from proxy.sip.registry import PRIVACY
 from proxy.sip.uri import Uri, canonical_user, escape_user, parse_uri
 
 _MEMO_LIMIT = 8192
+_LEARNED_LIMIT = 64
 _VISUAL_SEPARATORS = b"-.()"
 
 
 class Identity:
     """Canonical AoRs under one configuration. `own_hosts` are the hosts (lower case) that mean `domain`."""
 
-    __slots__ = ("_domain", "_memo", "_own_hosts")
+    __slots__ = ("_domain", "_learned", "_memo", "_own_hosts")
 
     def __init__(self, settings: CoreSettings) -> None:
         self._domain = settings.domain
@@ -28,7 +29,17 @@ class Identity:
             own.add(listener.public_host.lower())
             own.update(listener.names)
         self._own_hosts = frozenset(own)
+        self._learned: dict[bytes, None] = {}
         self._memo: dict[bytes, bytes] = {}
+
+    def learn(self, host: bytes) -> None:
+        """That host is ours from now on too: a listener is known by it. Those before it stay ours, within bounds."""
+        host = host.lower()
+        self._learned.pop(host, None)
+        self._learned[host] = None
+        if len(self._learned) > _LEARNED_LIMIT:
+            del self._learned[next(iter(self._learned))]
+        self._memo.clear()
 
     def aor(self, address: NameAddr) -> bytes:
         """The canonical AoR `user@host` of a From or To; empty where it has none (protocol 2.1)."""
@@ -46,7 +57,8 @@ class Identity:
 
     def is_own_host(self, host: bytes) -> bool:
         """Whether the host is the domain, an alias, or one of our own addresses and names."""
-        return host.lower() in self._own_hosts
+        host = host.lower()
+        return host in self._own_hosts or host in self._learned
 
     def _canonical(self, raw: bytes) -> bytes:
         try:
@@ -59,7 +71,7 @@ class Identity:
         if uri.scheme not in (b"sip", b"sips"):
             return b""
         host = uri.host.lower()
-        if host in self._own_hosts:
+        if self.is_own_host(host):
             host = self._domain
         return canonical_user(uri.user or b"") + b"@" + host
 

@@ -31,6 +31,7 @@ from proxy.core.way_home import WayHome
 from proxy.counts import Counts
 from proxy.effects import Effect, Note
 from proxy.events import (
+    AddressMapped,
     BindingsLoaded,
     BindingsStored,
     Event,
@@ -55,20 +56,9 @@ class ProxyCore:
     """One node's core. Not reentrant: one event at a time, effects carried out in order before the next."""
 
     __slots__ = (
-        "_broken",
-        "_health",
-        "_home",
-        "_housekeeping",
-        "_overload",
-        "_own_answers",
-        "_repeats",
-        "_routes",
-        "_to_client",
-        "_to_server",
-        "_unreadable",
-        "counts",
-        "node",
-    )
+        "_broken", "_health", "_home", "_housekeeping", "_overload", "_own_answers", "_repeats", "_routes",
+        "_to_client", "_to_server", "_unreadable", "counts", "node",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -120,6 +110,10 @@ class ProxyCore:
                 self._health.start(out)
         elif isinstance(event, FlowOpened):
             event.flow.heard = event.now
+        elif isinstance(event, AddressMapped):
+            event.listener.rename(event.host, event.port)
+            self._routes.learn(event.listener)
+            node.identity.learn(event.listener.public_host)
         if self._broken.waiting and node.bindings.moved and not self._home.answers_wait(event):
             self._broken.look(out)
         if not self._housekeeping.armed:

@@ -11,7 +11,7 @@ from typing import Final
 from proxy.core.settings import CoreSettings
 from proxy.core.tokens import RouteMark, TokenMint, is_token
 from proxy.core.validation import request_uri
-from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER
+from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, Listener
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, addresses_of, line_value
@@ -24,6 +24,8 @@ _MEMO_LIMIT: Final = 4096
 # How many Routes are known by their octets: two per dialog, for the dialogs of the last while.
 _WRITTEN_LIMIT: Final = 8192
 _RECORD_ROUTE: Final = len(b"Record-Route: ")
+# How many addresses are remembered that listeners were given while we run.
+_LEARNED_LIMIT: Final = 64
 
 
 class Removed:
@@ -57,6 +59,7 @@ class OwnRoutes:
 
     __slots__ = (
         "_client_addresses",
+        "_learned",
         "_marks",
         "_mint",
         "_server_addresses",
@@ -76,14 +79,20 @@ class OwnRoutes:
         server: set[tuple[bytes, int]] = set()
         for listener in settings.listeners:
             addresses = server if listener.side == SERVER else client
-            for host in (listener.public_host.lower(), *listener.names):
-                addresses.add((host, listener.public_port))
-                if listener.public_port == DEFAULT_PORTS[listener.transport]:
-                    addresses.add((host, 0))
+            addresses.update(_addresses_of(listener))
         self._client_addresses = frozenset(client)
         self._server_addresses = frozenset(server)
         # Where they are ours as well, they still mean the server.
         self._server_names = frozenset((settings.domain, *settings.aliases))
+        self._learned: dict[tuple[bytes, int], None] = {}
+
+    def learn(self, listener: Listener) -> None:
+        """The listener for clients has another address now. The former one stays ours: running dialogs name it."""
+        for address in _addresses_of(listener):
+            self._learned.pop(address, None)
+            self._learned[address] = None
+        while len(self._learned) > _LEARNED_LIMIT:
+            del self._learned[next(iter(self._learned))]
 
     def is_own_address(self, uri: Uri) -> bool:
         """Whether the URI names one of our sockets as others see it."""
@@ -91,7 +100,8 @@ class OwnRoutes:
 
     def is_client_address(self, uri: Uri) -> bool:
         """Whether the URI names one of the addresses by which clients reach us."""
-        return (uri.host.lower(), uri.port) in self._client_addresses
+        address = (uri.host.lower(), uri.port)
+        return address in self._client_addresses or address in self._learned
 
     def is_for_us(self, request: Request, side: int) -> bool:
         """Whether a request, received on that side, is for this proxy itself: its Request-URI is an address of ours,
@@ -223,6 +233,14 @@ class OwnRoutes:
                 found.outbound = uri.param(b"ob") is not None
                 return True
         return self.is_own_address(uri)
+
+
+def _addresses_of(listener: Listener) -> list[tuple[bytes, int]]:
+    """Host (lower case) and port of the listener as others write them; port 0 where none needs to be written."""
+    ports = [listener.public_port]
+    if listener.public_port == DEFAULT_PORTS[listener.transport]:
+        ports.append(0)
+    return [(host, port) for host in (listener.public_host.lower(), *listener.names) for port in ports]
 
 
 # Nothing was taken off: one value for all requests without a Route of ours. Nobody changes it.

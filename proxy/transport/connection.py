@@ -185,6 +185,7 @@ class StreamConnection(Connection):
             self.partial = framer.pending
             pings = framer.take_pings()
             if pings:
+                self.port.counts.keep_alives["in", "ping"] += pings
                 self.send(PONG * pings)
         except FramingError as error:
             self.deaf = True

@@ -12,6 +12,8 @@ from proxy.flow import Flow, Listener
 MAPPED = "::ffff:"
 
 Deliver = Callable[[Event], None]
+# Takes a STUN response with the address it came from; true if somebody waited for it.
+Heard = Callable[[bytes, str, int], bool]
 
 
 class FlowMaker(Protocol):
@@ -43,6 +45,15 @@ class Transport(Protocol):
 
     def stop(self) -> None:
         """Close the socket and every connection."""
+
+
+class Asks(Protocol):
+    """A UDP socket by which a STUN server can be asked."""
+
+    heard: Heard | None
+
+    def ask(self, octets: bytes, host: str, port: int) -> None:
+        """Send a question. Raises OSError where the socket refuses it."""
 
 
 class StreamLimits:

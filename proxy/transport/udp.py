@@ -1,4 +1,4 @@
-"""UDP: one socket, many flows (RFC 3261 section 18)."""
+"""UDP: one socket, many flows (RFC 3261 section 18), and STUN on the same port (RFC 5626 section 8, RFC 8489)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 from twisted.internet.protocol import DatagramProtocol
 
+from proxy.counts import Counts
 from proxy.events import MessageReceived, SendFailed
-from proxy.flow import SERVER, Flow, Listener
-from proxy.transport.contract import MAPPED, Deliver, FlowMaker
+from proxy.flow import CLIENT, SERVER, Flow, Listener
+from proxy.stun import StunError, answer_to, is_response, is_stun
+from proxy.transport.contract import MAPPED, Deliver, FlowMaker, Heard
 from proxy.transport.icmp import ask_for_errors, icmp_port, unreachable_addresses
 
 MAX_DATAGRAM = 65535
@@ -21,6 +23,9 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 
 # What phones send to keep a NAT open: CRLFs (RFC 5626 section 3.5.1 on streams, seen on UDP too) and NULs.
 _KEEP_ALIVE = b"\r\n\0 "
+# A datagram that begins below this octet is a keep-alive or STUN, or may have line ends before its message: a message
+# begins with a letter.
+_LETTERS = b"A"
 
 
 class UdpPort(DatagramProtocol):
@@ -39,9 +44,12 @@ class UdpPort(DatagramProtocol):
         flows: FlowMaker,
         deliver: Deliver,
         clock: Callable[[], float],
+        counts: Counts,
     ) -> None:
         self.listener = listener
-        self.keep_alives = 0
+        # Takes the STUN responses that come, and tells whether it was waiting for that one.
+        self.heard: Heard | None = None
+        self._counts = counts
         self._reactor = reactor
         self._flow = flows.udp
         self._deliver = deliver
@@ -71,13 +79,40 @@ class UdpPort(DatagramProtocol):
         self._sendto = _unbound
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        if len(datagram) < 9 and not datagram.strip(_KEEP_ALIVE):
-            self.keep_alives += 1
-            return
         host = addr[0]
         if self._dual:
             host = host.removeprefix(MAPPED)
+        if datagram < _LETTERS and self._is_aside(datagram, host, addr[1]):
+            return
         self._deliver(MessageReceived(self._flow(self.listener, host, addr[1]), datagram, self._clock()))
+
+    def _is_aside(self, datagram: bytes, host: str, port: int) -> bool:
+        """Take what is no message: keep-alives and STUN. False for what is for the core to judge."""
+        if len(datagram) < 9 and not datagram.strip(_KEEP_ALIVE):
+            self._counts.keep_alives["in", "crlf"] += 1
+        elif not is_stun(datagram):
+            return False
+        elif not is_response(datagram):
+            self._answer(datagram, host, port)
+        elif self.heard is None or not self.heard(datagram, host, port):
+            self._counts.dropped["stun_stray"] += 1
+        return True
+
+    def _answer(self, request: bytes, host: str, port: int) -> None:
+        """Answer a binding request of a client: a keep-alive that shows it whether its NAT gave it another port."""
+        if self.listener.side != CLIENT:
+            self._counts.dropped["stun_not_client"] += 1
+            return
+        try:
+            self.ask(answer_to(request, host, port), host, port)
+        except (StunError, OSError):
+            self._counts.dropped["stun_unanswered"] += 1
+        else:
+            self._counts.keep_alives["in", "stun"] += 1
+
+    def ask(self, octets: bytes, host: str, port: int) -> None:
+        """Send octets that are no message. Raises OSError where the socket refuses them."""
+        self._sendto(octets, (host, port))
 
     def hear_errors(self) -> None:
         """ICMP said that something we sent did not arrive."""

@@ -181,6 +181,7 @@ class WebSocketConnection(Connection):
                 return
         if octets.isspace() or not octets:
             if octets == _PING:
+                self.port.counts.keep_alives["in", "ping"] += 1
                 self.send(_PONG)
             return
         self.port.deliver(MessageReceived(flow, octets, now))

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from plugins import ORDER
 from proxy.cli import cli
+from tests.support.stun_server import StunServer
 
 INVITE = """\
 INVITE sip:bob@example.com SIP/2.0
@@ -217,6 +218,29 @@ class TestCheck:
             shown = call("check", "-c", config)
         assert shown.exit_code == 0
         assert "is in use" in shown.stderr
+
+    def test_what_the_stun_server_says_is_told(self, config):
+        server = StunServer()
+        server.shown = ("203.0.113.9", 40000)
+        try:
+            config.write_text(config.read_text() + f"public_address: {server.uri}\n")
+            shown = call("check", "-c", config)
+            assert shown.exit_code == 0
+            said = f"public_address: the STUN server 127.0.0.1:{server.port} sees this machine at 203.0.113.9"
+            assert said in shown.stderr
+        finally:
+            server.close()
+
+    def test_stun_server_that_refuses_is_a_mistake(self, config):
+        server = StunServer()
+        server.error = (500, "Server Error")
+        try:
+            config.write_text(config.read_text() + f"public_address: {server.uri}\n")
+            shown = call("check", "-c", config)
+        finally:
+            server.close()
+        assert shown.exit_code == 2
+        assert f"public_address: the STUN server 127.0.0.1:{server.port} answers 500 Server Error" in shown.stderr
 
     def test_file_that_is_not_there(self, tmp_path):
         shown = call("check", "-c", tmp_path / "none.yaml")

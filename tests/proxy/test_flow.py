@@ -20,6 +20,15 @@ def test_a_listener_shows_its_public_address_and_never_the_bound_one():
     assert listener.via == b"Via: SIP/2.0/UDP [2001:db8::1]:6060;branch="
 
 
+def test_a_listener_that_is_renamed_shows_its_new_address_everywhere():
+    listener = Listener(0, CLIENT, UDP, "0.0.0.0", 5060, "10.0.0.2", 5060)
+    listener.rename("2001:db8::9", 6060)
+    same = Listener(0, CLIENT, UDP, "0.0.0.0", 5060, "2001:db8::9", 6060)
+    shown = ("public_host", "public_port", "sent_by", "via", "route", "host", "port", "uri_transport")
+    assert [getattr(listener, name) for name in shown] == [getattr(same, name) for name in shown]
+    assert b"10.0.0.2" not in listener.via + listener.route + listener.sent_by
+
+
 def test_web_sockets_have_one_name_in_uris_and_two_in_via():
     """RFC 7118 section 5: the URI parameter is ws, the Via transport is WS or WSS."""
     listener = Listener(0, CLIENT, WSS, "192.0.2.1", 443, "192.0.2.1", 443)

@@ -105,6 +105,11 @@ COUNTED = [
     ("dropped_total", {"reason": "not_server"}, lambda s: bump(s.counts.dropped, "not_server")),
     ("plugin_errors_total", {"rule": "via-broken"}, lambda s: bump(s.counts.plugin_errors, "via-broken")),
     ("found_without_token_total", {"by": "aor"}, lambda s: bump(s.counts.restored_by, "aor")),
+    (
+        "keepalives_total",
+        {"direction": "in", "kind": "stun"},
+        lambda s: bump(s.counts.keep_alives, "in", "stun"),
+    ),
     ("misdirected_total", {}, lambda s: lambda: setattr(s.counts, "misdirected", 1)),
     ("server_failovers_total", {}, lambda s: lambda: setattr(s.counts, "failovers", 1)),
     ("dns_queries_total", {"result": "timeout"}, lambda s: bump(s.dns, "timeout")),

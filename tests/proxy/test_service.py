@@ -23,6 +23,7 @@ from proxy.service import Service, StartError
 from tests.support.certificates import Authority
 from tests.support.private_log import private_log
 from tests.support.private_reactor import PrivateReactor
+from tests.support.stun_server import StunServer
 from tests.support.tls_end import TlsEnd, client_context, server_context
 from tests.support.wire_end import WireEnd, answer, free_port, request
 
@@ -614,3 +615,126 @@ def test_clients_of_the_run_before_are_known(make, tmp_path):
     first.stop()
     second = make(store=store).start()
     assert 'sipmend_bindings{state="registered"} 1.0' in second.get("/metrics")[1]
+
+
+# -- the address that a STUN server tells
+
+
+@pytest.fixture
+def stun():
+    server = StunServer()
+    server.shown = ("203.0.113.9", 40000)
+    yield server
+    server.close()
+
+
+def test_a_stun_server_tells_where_we_are_before_we_are_ready(make, stun):
+    running = make(f"public_address: {stun.uri}")
+    running.start()
+    client, side, admin = running.client_port, running.side_port, running.admin_port
+    assert running.lines == [
+        f"listening on udp://127.0.0.1:{client} for clients, known as 203.0.113.9:40000",
+        f"listening on tcp://127.0.0.1:{client} for clients, known as 203.0.113.9:{client}",
+        f"listening on udp://127.0.0.1:{side} for server, known as 127.0.0.1:{side}",
+        f"listening on tcp://127.0.0.1:{side} for server, known as 127.0.0.1:{side}",
+        f"listening on http://127.0.0.1:{admin} for metrics and health",
+        "ready",
+    ]
+    # Asked by the very port that clients send to, as a NAT has a mapping for each.
+    assert stun.asked == [("127.0.0.1", client)]
+    phone = running.client()
+    invite(phone, client)
+    asked = running.server.read(b"INVITE")
+    assert b"@203.0.113.9:40000;transport=udp;lr>" in asked.all(b"Record-Route")[1]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_by_ipv6(make, plain):
+    stun = StunServer("::1")
+    stun.plain = plain  # a server that speaks RFC 3489 only
+    port = free_port("::1")
+    try:
+        running = make(f"public_address: '{stun.uri}'", listen=[f"udp://[::1]:{port}"]).start()
+        assert running.lines[0].endswith(f"for clients, known as [::1]:{port}")
+        assert stun.asked == [("::1", port)]
+    finally:
+        stun.close()
+
+
+def test_without_a_udp_listener_another_socket_asks(make, stun):
+    port = free_port()
+    running = make(f"public_address: {stun.uri}", listen=[f"tcp://127.0.0.1:{port}"]).start()
+    assert running.lines[0].endswith(f"known as 203.0.113.9:{port}")
+    [(host, source)] = stun.asked
+    assert host == "127.0.0.1"
+    assert source != port
+
+
+def test_each_listener_asks_the_server_that_it_names(make, stun):
+    port, other = free_port(), free_port()
+    listen = [
+        f"{{uri: 'udp://127.0.0.1:{port}', public_address: '{stun.uri}', public_port: 6001}}",
+        f"{{uri: 'udp://127.0.0.1:{other}', public_address: 198.51.100.2}}",
+    ]
+    running = make(listen=listen).start()
+    assert [line.rpartition(" ")[2] for line in running.lines[:2]] == ["203.0.113.9:6001", f"198.51.100.2:{other}"]
+    assert stun.asked == [("127.0.0.1", port)]
+
+
+def test_a_stun_server_that_refuses_refuses_the_start(make, stun):
+    stun.error = (500, "Server Error")
+    running = make(f"public_address: {stun.uri}")
+    with pytest.raises(StartError) as caught:
+        running.start()
+    name = f"127.0.0.1:{stun.port}"
+    assert str(caught.value) == f"public_address: stun:{name}: {name} answers 500 Server Error"
+    assert running.lines == []
+    running.reactor.turn()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", running.client_port))
+
+
+def test_told_to_stop_while_a_stun_server_is_asked(make, stun):
+    stun.mute = True
+    running = make(f"public_address: {stun.uri}")
+    started = []
+    running.service.start().addBoth(started.append)
+    running.reactor.until(lambda: stun.asked)
+    running.stop()
+    assert started == [None]
+    assert running.lines == []
+
+
+def test_until_it_has_answered_no_request_is_taken(make, stun):
+    """What leaves before would carry an address that leads nowhere."""
+    stun.mute = True
+    running = make(f"public_address: {stun.uri}")
+    started = []
+    running.service.start().addBoth(started.append)
+    running.reactor.until(lambda: stun.asked)
+    phone = running.client()
+    invite(phone, running.client_port)
+    assert phone.read(503).one(b"Retry-After")
+    stun.mute = False
+    running.reactor.until(lambda: started)
+    assert running.lines[-1] == "ready"
+
+
+def test_a_new_address_is_used_from_then_on(make, stun):
+    running = make(f"public_address: {stun.uri}").start()
+    phone = running.client()
+    invite(phone, running.client_port)
+    first = running.server.read(b"INVITE").all(b"Record-Route")[1]
+    stun.shown = ("203.0.113.77", 41000)
+    running.service._sockets._public._inquiries[0]._call.reset(0)
+    running.reactor.until(lambda: "203.0.113.77:41000 now" in running.stream.getvalue())
+    invite(phone, running.client_port, "2@test")
+    second = running.server.read(b"INVITE").all(b"Record-Route")[1]
+    assert b"@203.0.113.9:40000;" in first
+    assert b"@203.0.113.77:41000;" in second
+    # The route of the first call still leads to its end.
+    bye = request(
+        "BYE", f"127.0.0.1:{phone.port}", "sip:bob@example.com", f"Route: {first.decode()}", call="1@test", to_tag="b1"
+    )
+    phone.send(bye, port=running.client_port)
+    assert running.server.read(b"BYE").all(b"Route") == []

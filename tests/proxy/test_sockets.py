@@ -11,7 +11,7 @@ from proxy.config.load import parse_config
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.flow import TLS, UDP
-from proxy.sockets import Sockets
+from proxy.sockets import Sockets, stun_questions
 from proxy.transport.udp import UdpPort
 from tests.support.certificates import Authority
 
@@ -32,7 +32,7 @@ def sockets(config):
     pipelines = make_pipelines(config, counts, ())
     core = ProxyCore(make_settings(config, listeners, [SERVER]), *pipelines, counts, (b"k" * 32,), lambda: b"0" * 16)
     return Sockets(
-        config, listeners, Clock(), core, lambda event: None, lambda note: None, lambda host: ("example.com",)
+        config, listeners, Clock(), core, lambda event: None, lambda note: None, lambda host: ("example.com",), None
     )
 
 
@@ -147,3 +147,57 @@ def test_a_certificate_that_nobody_shows_need_not_be_right(authority):
     made.stop()
     with pytest.raises(CertificateError):
         sockets(settings("  - wss://127.0.0.1:443\n", tls(one)))
+
+
+# -- who asks STUN servers
+
+
+def questions(listen, sections="public_address: stun:stun.example.com\n"):
+    """(server, host, index of the UDP listener that asks, [(taker, keeps its port)]) of each question."""
+    config = settings(listen, sections)
+    return [
+        (
+            str(each.server),
+            each.host,
+            each.by,
+            [(taker.index, taker.index in each.fixed) for taker in each.takers],
+        )
+        for each in stun_questions(config, make_listeners(config, [SERVER]))
+    ]
+
+
+def test_each_udp_listener_asks_for_itself():
+    assert questions("  - udp://127.0.0.1:5060\n  - udp://127.0.0.1:5062\n") == [
+        ("stun.example.com:3478", "127.0.0.1", 0, [(0, False)]),
+        ("stun.example.com:3478", "127.0.0.1", 1, [(1, False)]),
+    ]
+
+
+def test_streams_share_the_answer_of_a_udp_listener_beside_them():
+    assert questions("  - tcp://127.0.0.1:5060\n  - ws://127.0.0.1:80\n  - udp://127.0.0.1:5060\n") == [
+        ("stun.example.com:3478", "127.0.0.1", 2, [(2, False), (0, True), (1, True)])
+    ]
+
+
+def test_streams_alone_have_one_socket_that_asks():
+    assert questions("  - tcp://127.0.0.1:5060\n  - ws://127.0.0.1:80\n  - tcp://127.0.0.2:5060\n") == [
+        ("stun.example.com:3478", "127.0.0.1", None, [(0, True), (1, True)]),
+        ("stun.example.com:3478", "127.0.0.2", None, [(2, True)]),
+    ]
+
+
+def test_each_listener_may_ask_another_server_or_none():
+    listen = (
+        "  - {uri: 'udp://127.0.0.1:5060', public_address: 'stun:192.0.2.1:3479', public_port: 5060}\n"
+        "  - {uri: 'udp://127.0.0.1:5062', public_address: 192.0.2.9}\n"
+        "  - {uri: 'tcp://127.0.0.1:5060'}\n"
+    )
+    assert questions(listen, "") == [("192.0.2.1:3479", "127.0.0.1", 0, [(0, True)])]
+    assert questions(listen)[1] == ("stun.example.com:3478", "127.0.0.1", None, [(2, True)])
+
+
+def test_until_it_is_told_a_listener_is_known_by_its_own_address():
+    config = settings("  - udp://127.0.0.1:5060\n  - udp://0.0.0.0:5062\n", "public_address: stun:stun.example.com\n")
+    assert [listener.sent_by for listener in make_listeners(config, [SERVER])[:2]] == [
+        b"127.0.0.1:5060", b"127.0.0.1:5062",
+    ]  # fmt: skip

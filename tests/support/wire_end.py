@@ -99,6 +99,12 @@ class WireEnd:
             if wanted is None or wanted == (message.status or message.split(b" ", 1)[0]):
                 return message
 
+    def exactly(self, count: int) -> bytes:
+        """So many octets of the stream, whatever they are."""
+        self._wait(lambda: self._receive() is None and len(self._buffer) >= count)
+        octets, self._buffer = self._buffer[:count], self._buffer[count:]
+        return octets
+
     def silent(self, seconds: float = 0.3) -> bool:
         """Whether nothing comes for so long."""
         end = time.monotonic() + seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.address import overlaps, public_host, public_port, targets_of
-from proxy.config.model import ListenerSettings, ServerSettings
+from proxy.config.address import overlaps, public_host, public_port, stun_server, targets_of
+from proxy.config.model import Config, ListenerSettings, ServerSettings
 from proxy.config.uris import parse_listen
 
 
@@ -21,10 +21,40 @@ from proxy.config.uris import parse_listen
         ("udp://10.0.0.2", None, "203.0.113.10", "203.0.113.10"),
         ("udp://10.0.0.2", None, None, "10.0.0.2"),
         ("udp://[2001:db8::2]", None, "203.0.113.10", "2001:db8::2"),
+        # What a STUN server has to tell is not known yet.
+        ("udp://0.0.0.0", None, "stun:stun.example.com", None),
+        ("udp://10.0.0.2", None, "stun:stun.example.com", "10.0.0.2"),
+        ("udp://10.0.0.2", "stun:stun.example.com", "203.0.113.10", "10.0.0.2"),
+        ("udp://10.0.0.2", "203.0.113.10", "stun:stun.example.com", "203.0.113.10"),
     ],
 )
 def test_the_public_host_of_a_listener(uri, own, default, seen):
     assert public_host(ListenerSettings(uri=uri, public_address=own), default) == seen
+
+
+@pytest.mark.parametrize(
+    ("uri", "own", "default", "asked"),
+    [
+        ("udp://0.0.0.0", None, None, None),
+        ("udp://0.0.0.0", None, "203.0.113.10", None),
+        ("udp://0.0.0.0", None, "stun:stun.example.com", "stun.example.com:3478"),
+        ("udp://10.0.0.2", "stun:192.0.2.1:3479", "stun:stun.example.com", "192.0.2.1:3479"),
+        ("udp://10.0.0.2", "203.0.113.10", "stun:stun.example.com", None),
+        ("wss://[::]", None, "stun:192.0.2.1", "192.0.2.1:3478"),
+        ("udp://[2001:db8::2]", None, "stun:[2001:db8::1]", "[2001:db8::1]:3478"),
+        # As with an address: one of the other IP version is not meant for this listener.
+        ("udp://[2001:db8::2]", None, "stun:192.0.2.1", None),
+        ("udp://10.0.0.2", None, "stun:[2001:db8::1]", None),
+    ],
+)
+def test_the_stun_server_of_a_listener(uri, own, default, asked):
+    config = Config(
+        server={"domain": "a.example", "uri": "sip:10.0.0.5"},
+        public_address=default,
+        listen=[{"uri": uri, "public_address": own}],
+    )
+    server = stun_server(config.listen[0], config.public_address)
+    assert (None if server is None else str(server)) == asked
 
 
 def test_the_public_port_of_a_listener():

@@ -82,6 +82,19 @@ def test_a_public_address_of_the_other_ip_version_is_none():
     )
 
 
+def test_a_stun_server_tells_the_public_address():
+    assert found(listen=["udp://0.0.0.0", "wss://[::]"], public_address="stun:a.example", tls=CERTIFICATES) == []
+    assert found(listen=[{"uri": "udp://0.0.0.0", "public_address": "stun:192.0.2.1"}]) == []
+
+
+def test_a_stun_server_of_the_other_ip_version_cannot_be_asked():
+    text = "the STUN server has IPv6 but the listener that asks it, udp://0.0.0.0:5060, has IPv4"
+    assert found(listen=[{"uri": "udp://0.0.0.0", "public_address": "stun:[2001:db8::1]"}]) == [
+        ("listen.0.public_address", text)
+    ]
+    assert "has the other IP version" in found(listen=["udp://0.0.0.0"], public_address="stun:[2001:db8::1]")[0][1]
+
+
 def test_two_listeners_cannot_have_one_socket():
     listen = ["udp://10.0.0.2:5060", "tcp://10.0.0.2:5060", "udp://10.0.0.2"]
     assert found(listen=listen) == [
@@ -203,6 +216,7 @@ def test_the_socket_towards_the_server_is_not_the_server():
         ({"timers": {"t1": "5s"}}, "timers.t1", "at most timers.t2 (4s)"),
         ({"timers": {"c": "3m"}}, "timers.c", "longer than 3m (RFC 3261 section 16.6 step 11)"),
         ({"server": {"health": {"timeout": "1m"}}}, "server.health.timeout", "at most the interval (30s)"),
+        ({"stun": {"interval": "4s"}}, "stun.interval", "at least 5s: it is somebody's server"),
     ],
 )
 def test_settings_that_bound_each_other(settings, key, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -329,7 +330,7 @@ TREES = st.recursive(
 @given(st.dictionaries(KEYS, TREES, max_size=6), st.booleans())
 def test_any_file_gives_settings_or_located_mistakes(tree, flow):
     text = yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True)
-    lines = text.count("\n") + 1
+    lines = len(re.split("\r\n|[\n\r\x85\u2028\u2029]", text))  # the line ends of YAML
     found = None
     try:
         parse_config(text, "edge.yaml", ENVIRONMENT)

@@ -22,8 +22,6 @@ def changed(path, value):
 
 EXAMPLES = [
     (("server", "targets", "*", "weight"), 3, "sharing calls by weight is not available in this version"),
-    (("public_address",), "stun:stun.example.com", "STUN is not available in this version; write the address itself"),
-    (("listen", "*", "public_address"), "stun:stun.example.com", "STUN is not available in this version"),
     (("server", "in_dialog"), "follow", "`follow` is not available in this version; use server"),
     (("profiles",), [{"name": "x"}], "profiles are not available in this version; take this section out"),
     (("listen", "*", "profile"), "x", "profiles are not available in this version; take this key out"),
@@ -45,6 +43,8 @@ def test_what_this_version_can_do_is_not_refused():
     assert list(unavailable(Config.model_validate(SMALLEST))) == []
     tcp = {**SMALLEST, "listen": ["tcp://10.0.0.2"], "profiles": [], "plugins": [], "public_address": "203.0.113.10"}
     assert list(unavailable(Config.model_validate(tcp))) == []
+    stun = {"public_address": "stun:stun.example.com", "listen": [{"uri": "udp://0.0.0.0", "public_address": "stun:a"}]}
+    assert list(unavailable(Config.model_validate({**SMALLEST, **stun}))) == []
 
 
 def test_every_row_has_its_example():

@@ -102,3 +102,24 @@ def test_user_of_an_aor(aor, user):
 )  # fmt: skip
 def test_who_hides(headers, hidden):
     assert hides_sender(request("INVITE", *headers)) is hidden
+
+
+def test_a_new_address_of_ours_means_the_domain_from_then_on(identity):
+    """Also where it was remembered as somebody else's."""
+    address = parse_name_addr(b"<sip:alice@198.51.100.99>")
+    assert identity.aor(address) == b"alice@198.51.100.99"
+    identity.learn(b"198.51.100.99")
+    identity.learn(b"Edge2.Example.com")
+    assert identity.aor(address) == b"alice@example.com"
+    assert identity.aor(parse_name_addr(b"<sip:alice@203.0.113.10>")) == b"alice@example.com"
+    assert identity.is_own_host(b"EDGE2.example.com")
+
+
+def test_of_many_addresses_the_latest_are_known(identity):
+    for number in range(200):
+        identity.learn(b"198.51.100.%d" % number)
+        identity.learn(b"198.51.100.0")
+    assert identity.is_own_host(b"198.51.100.0")
+    assert identity.is_own_host(b"198.51.100.199")
+    assert not identity.is_own_host(b"198.51.100.1")
+    assert identity.is_own_host(b"203.0.113.10")

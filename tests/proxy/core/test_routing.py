@@ -7,7 +7,7 @@ from parts import mint, request, settings
 
 from proxy.core.routing import OwnRoutes, remove_top_route, top_route
 from proxy.core.tokens import RouteMark
-from proxy.flow import CLIENT, SERVER
+from proxy.flow import CLIENT, SERVER, UDP, Listener
 from proxy.sip.errors import HeaderError
 from proxy.sip.uri import parse_uri
 
@@ -42,6 +42,19 @@ class TestAddresses:
     def test_own(self, routes, uri, client, own):
         assert routes.is_client_address(parse_uri(uri)) is client
         assert routes.is_own_address(parse_uri(uri)) is own
+
+
+    def test_learned(self, routes):
+        """A listener has another address: the former stays ours, those of long ago are forgotten."""
+        listener = Listener(0, CLIENT, UDP, "0.0.0.0", 5060, "203.0.113.10", 5060, frozenset((b"a.example",)))
+        for number in range(100):
+            listener.rename(f"198.51.100.{number}", 5060 if number % 2 else 6060)
+            routes.learn(listener)
+        for uri in (b"sip:198.51.100.99", b"sip:198.51.100.99:5060", b"sip:198.51.100.98:6060", b"sip:203.0.113.10"):
+            assert routes.is_client_address(parse_uri(uri))
+        assert routes.is_own_address(parse_uri(b"sip:a.example"))
+        assert not routes.is_client_address(parse_uri(b"sip:198.51.100.98"))
+        assert not routes.is_own_address(parse_uri(b"sip:198.51.100.1"))
 
 
 class TestForUs:

@@ -65,6 +65,7 @@ def test_each_ping_gets_a_pong(bench, pings, size):
     bench.feed(b"\r\n\r\n" * pings, size)
     assert bench.wire.value() == b"\r\n" * pings
     assert bench.owner.events == []
+    assert bench.owner.counts.keep_alives == {("in", "ping"): pings}
 
 
 def test_a_single_crlf_is_a_pong_of_the_peer_and_gets_no_answer(bench):

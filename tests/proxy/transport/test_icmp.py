@@ -12,6 +12,7 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from proxy.core.flows import Flows
+from proxy.counts import Counts
 from proxy.events import MessageReceived, SendFailed
 from proxy.flow import CLIENT, SERVER, UDP, Listener
 from proxy.transport.icmp import ask_for_errors, unreachable_addresses
@@ -39,7 +40,7 @@ class Bench:
         self.listener = Listener(0, side, UDP, host, 0, "192.0.2.1", 5060)
         self.events = []
         self.flows = Flows((self.listener,), 100, 1)
-        self.udp = UdpPort(self.listener, reactor, self.flows, self.events.append, lambda: 7.5)
+        self.udp = UdpPort(self.listener, reactor, self.flows, self.events.append, lambda: 7.5, Counts(1))
         self.udp.listen()
 
     def send(self, address, octets=b"x"):

@@ -13,8 +13,10 @@ from twisted.internet.selectreactor import SelectReactor
 from zope.interface.verify import verifyClass
 
 from proxy.core.flows import Flows
+from proxy.counts import Counts
 from proxy.events import MessageReceived, SendFailed
-from proxy.flow import CLIENT, UDP, Listener
+from proxy.flow import CLIENT, SERVER, UDP, Listener
+from proxy.stun import answer_to, binding_request, read_answer
 from proxy.transport.udp import UdpPort
 from tests.support.private_reactor import PrivateReactor
 
@@ -63,10 +65,11 @@ class FakeReactor:
 class Bench:
     def __init__(self, host="127.0.0.1", reactor=None, port=5060):
         self.listener = Listener(0, CLIENT, UDP, host, port, "192.0.2.1", 5060)
+        self.counts = Counts(1)
         self.events = []
         self.reactor = reactor or FakeReactor()
         self.flows = Flows((self.listener,), 100, 1)
-        self.udp = UdpPort(self.listener, self.reactor, self.flows, self.events.append, lambda: 7.5)
+        self.udp = UdpPort(self.listener, self.reactor, self.flows, self.events.append, lambda: 7.5, self.counts)
         self.udp.listen()
 
     @property
@@ -95,15 +98,90 @@ def test_what_keeps_a_nat_open_is_counted_and_goes_no_further(octets):
     bench = Bench()
     bench.udp.datagramReceived(octets, ("192.0.2.7", 4711))
     assert bench.events == []
-    assert bench.udp.keep_alives == 1
+    assert bench.counts.keep_alives == {("in", "crlf"): 1}
 
 
-@pytest.mark.parametrize("octets", [b"x", b"\r\nx\r\n", b"\r\n" * 5, b"jak"])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"x", b"\r\nx\r\n", b"\r\n" * 5, b"jak", b"\r\n\r\nOPTIONS sip:a SIP/2.0\r\n\r\n",
+        b"\0\1\0\0" + bytes(16),  # a binding request of RFC 3489, which has no cookie
+        b"\x80" + bytes(30), b"!" * 30,
+    ],
+)  # fmt: skip
 def test_other_junk_is_for_the_core_to_count(octets):
     bench = Bench()
     bench.udp.datagramReceived(octets, ("192.0.2.7", 4711))
     assert [event.octets for event in bench.events] == [octets]
-    assert bench.udp.keep_alives == 0
+    assert bench.counts.keep_alives == {}
+
+
+# -- STUN on the same port (RFC 5626 section 8)
+
+ID = b"twelve octet"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7"])
+def test_a_binding_request_is_answered_with_the_address_it_came_from(host):
+    bench = Bench("::1" if ":" in host else "127.0.0.1")
+    bench.udp.datagramReceived(binding_request(ID), (host, 4711))
+    [(octets, address)] = bench.socket.sent
+    assert address == (host, 4711)
+    assert read_answer(octets, ID) == (host, 4711)
+    assert bench.events == []
+    assert bench.counts.keep_alives == {("in", "stun"): 1}
+
+
+def test_at_an_ipv6_wildcard_an_ipv4_client_learns_its_ipv4_address():
+    bench = Bench("::")
+    bench.udp.datagramReceived(binding_request(ID), ("::ffff:192.0.2.7", 4711))
+    [(octets, address)] = bench.socket.sent
+    assert address == ("::ffff:192.0.2.7", 4711)
+    assert read_answer(octets, ID) == ("192.0.2.7", 4711)
+
+
+def test_the_server_side_answers_nobody():
+    """Behind it is the server, and who else asks there is none of ours."""
+    bench = Bench()
+    bench.listener.side = SERVER
+    bench.udp.datagramReceived(binding_request(ID), ("192.0.2.7", 4711))
+    assert bench.socket.sent == []
+    assert bench.counts.dropped == {"stun_not_client": 1}
+
+
+def test_a_request_that_cannot_be_answered_is_counted():
+    bench = Bench()
+    bench.udp.datagramReceived(b"\0\x11" + binding_request(ID)[2:], ("192.0.2.7", 4711))  # an indication
+    bench.socket.error = OSError(errno.EPERM, "no")
+    bench.udp.datagramReceived(binding_request(ID), ("192.0.2.7", 4711))
+    assert bench.counts.dropped == {"stun_unanswered": 2}
+    assert bench.counts.keep_alives == {}
+    assert bench.events == []
+
+
+def test_a_response_that_nobody_waits_for_is_counted():
+    bench = Bench()
+    answer = answer_to(binding_request(ID), "203.0.113.9", 5060)
+    bench.udp.datagramReceived(answer, ("192.0.2.7", 3478))
+    bench.udp.heard = lambda *heard: False
+    bench.udp.datagramReceived(answer, ("192.0.2.7", 3478))
+    assert bench.counts.dropped == {"stun_stray": 2}
+    assert bench.events == []
+
+
+def test_who_asked_hears_the_response():
+    bench = Bench()
+    heard = []
+    bench.udp.heard = lambda *response: heard.append(response) or True
+    answer = answer_to(binding_request(ID), "203.0.113.9", 5060)
+    bench.udp.ask(binding_request(ID), "192.0.2.7", 3478)
+    bench.udp.datagramReceived(answer, ("192.0.2.7", 3478))
+    assert bench.socket.sent == [(binding_request(ID), ("192.0.2.7", 3478))]
+    assert heard == [(answer, "192.0.2.7", 3478)]
+    assert bench.counts.dropped == {}
+
+
+# -- sending
 
 
 def test_a_message_leaves_by_the_socket_to_the_address_of_its_flow():
