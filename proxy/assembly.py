@@ -112,6 +112,8 @@ def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Se
         max_bindings=limits.bindings,
         max_transactions=limits.transactions,
         max_flows=limits.flows,
+        max_message=limits.max_message,
+        max_head=limits.max_head,
         max_header_lines=limits.max_header_lines,
         health_interval=server.health.interval,
         health_timeout=server.health.timeout,

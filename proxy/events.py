@@ -29,18 +29,22 @@ class MessageReceived:
 class FramingFailed:
     """A stream can no longer be cut into messages. `octets` is the head of the offending message, as far as known.
 
-    `reason` is the label it is counted under, `explanation` the sentence for the reason phrase or the log.
+    `reason` is the label it is counted under, `explanation` the sentence for the reason phrase or the log, `status`
+    the answer it deserves: 513 above a limit, else 400.
     The transport reads no further; the core answers where it can and closes the flow.
     """
 
-    __slots__ = ("explanation", "flow", "now", "octets", "reason")
+    __slots__ = ("explanation", "flow", "now", "octets", "reason", "status")
 
-    def __init__(self, flow: Flow, octets: bytes, reason: str, explanation: str, now: float) -> None:
+    def __init__(
+        self, flow: Flow, octets: bytes, reason: str, explanation: str, now: float, status: int = 400
+    ) -> None:
         self.flow = flow
         self.octets = octets
         self.reason = reason
         self.explanation = explanation
         self.now = now
+        self.status = status
 
 
 class FlowOpened:

@@ -121,7 +121,7 @@ class Collector:
             ("rule", "header", "mode"),
             counts.repairs.items(),
         )
-        yield _counter("dropped", "Messages given up without an answer", ("reason",), _named(counts.dropped))
+        yield _counter("dropped", "Messages dropped, or refused by ourselves", ("reason",), _named(counts.dropped))
         yield _counter("plugin_errors", "Failures of a repair rule", ("rule",), _named(counts.plugin_errors))
         yield _counter(
             "found_without_token",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from proxy.flow import TLS, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
+from proxy.memory import settle_memory
 from proxy.metrics import Collector, install
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
@@ -43,8 +43,6 @@ from proxy.whereabouts import SUPPORTED, Address, NotFoundError, Whereabouts
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
 DRAIN_LIMIT = 10.0
 DRAIN_STEP = 0.1
-# Few objects are made per message and none in cycles: collect seldom, and never look at what start-up made.
-GC_THRESHOLDS = (10_000, 20, 100)
 
 
 # What `reload` cannot change.
@@ -56,13 +54,6 @@ FIXED = (
 
 class StartError(Exception):
     """The proxy cannot start; the text is one line for the administrator."""
-
-
-def settle_memory() -> None:
-    """Collect what start-up left, and look at the rest no more: it lives as long as the process."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class Service:

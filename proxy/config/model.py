@@ -203,7 +203,11 @@ class Limits(Section):
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")
     bindings: Count = Field(100000, description="registered clients")
-    transactions: Count = Field(200000, description="transactions at once, with those that wait for retransmissions")
+    transactions: Count = Field(
+        200000,
+        description="transactions at once, with those that wait for retransmissions; above it the oldest unanswered "
+        "calls are answered 503, and as many again may wait for their end",
+    )
     flows: Count = Field(100000, description="connections and UDP sources at once")
     handshake: Positive = Field(
         15.0, description="a new connection that is silent for so long, or shakes hands so slowly, is closed"

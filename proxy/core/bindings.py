@@ -5,6 +5,7 @@ The table decides nothing about messages; `registration` changes it on a 2xx to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from proxy.binding import GONE, LINGERING, REGISTERED, Binding
@@ -25,7 +26,7 @@ def identity_of(aor: bytes, instance: bytes, reg_id: int, contact: bytes, serial
 
 
 class Bindings:
-    """All bindings of this node."""
+    """All bindings of this node. `on_move` is called with each that has come to another flow."""
 
     __slots__ = (
         "_by_aor",
@@ -38,6 +39,7 @@ class Bindings:
         "_mint",
         "_settings",
         "moved",
+        "on_move",
     )
 
     def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
@@ -52,6 +54,7 @@ class Bindings:
         self._inheritance = Inheritance()
         # Those that made room and are still in the store.
         self._evicted: list[Binding] = []
+        self.on_move: Callable[[Binding], None] | None = None
         # Set when one has taken another flow; for whoever waits for that, who clears it.
         self.moved = False
 
@@ -225,11 +228,15 @@ class Bindings:
         if binding.abandoned:
             binding.abandoned = False
             self._inheritance.settle(binding.token)
-        if binding.flow.key != flow.key:
-            self.moved = True
+        away = binding.flow.key != flow.key
+        if away:
             self._leave_flow(binding)
             self._by_flow.setdefault(flow.key, []).append(binding)
         binding.flow = flow
+        if away:
+            self.moved = True
+            if self.on_move is not None:
+                self.on_move(binding)
         return True
 
     def abandon(self, flow: Flow) -> list[Binding]:

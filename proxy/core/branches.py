@@ -16,7 +16,7 @@ from proxy.core.tokens import RouteMark, guest_subject
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
 from proxy.sip.message import Request
-from proxy.sip.registry import ACK, CONTENT_LENGTH
+from proxy.sip.registry import ACK
 from proxy.transaction.layer import ClientTransaction
 
 # > If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown,
@@ -60,7 +60,6 @@ class Branches:
             remove_hop(request, routes)
             if ready is None:
                 ready = request.copy()
-            _measure(request)
             self._add_hop(context, request, target, stream, branch)
             octets = request.octets()
         opened = self._open(context, request, branch, stream or leaving, octets, out)
@@ -82,8 +81,6 @@ class Branches:
     ) -> ClientTransaction:
         """Open a further branch, by that flow whatever the size."""
         branch = self._node.mint.branch(mark)
-        if leaving.listener.reliable:
-            _measure(request)
         self._add_hop(context, request, target, leaving, branch)
         return self._open(context, request, branch, leaving, request.octets(), out)
 
@@ -114,9 +111,3 @@ class Branches:
         self._routes.remember(routes, call_id, RouteMark(subject, target.index, flow.mark))
         add_hop(request, leaving.listener, branch, routes)
         return len(routes)
-
-
-def _measure(request: Request) -> None:
-    """Content-Length, which a stream needs (16.6 step 9)."""
-    if request.places().content_length < 0:
-        request.append(CONTENT_LENGTH, b"Content-Length: %d" % len(request.body))

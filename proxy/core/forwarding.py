@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 
 from proxy.core.tokens import BRANCH_PREFIX, LOOP_MARK_LENGTH
+from proxy.core.validation import MOST_BREADTH, breadths_of
 from proxy.flow import Flow, Listener
-from proxy.sip.message import Request, Response
+from proxy.sip.message import Message, Request, Response
 from proxy.sip.registry import (
+    CONTENT_LENGTH,
     INVITE,
     MAX_FORWARDS,
     NOTIFY,
@@ -29,13 +31,18 @@ _LESS = {b"Max-Forwards: %d" % hops: b"Max-Forwards: %d" % (hops - 1) for hops i
 
 
 def spend_hop(request: Request) -> None:
-    """Take one from Max-Forwards (16.6 step 3); validation has seen that it is a number above 0."""
+    """Take one from Max-Forwards (16.6 step 3), and keep Max-Breadth within bounds (RFC 5393 section 5.3.3).
+
+    Validation has seen that Max-Forwards is a number above 0.
+    """
     places = request.places()
     if places.limits == 1:
         _spend(request, places.max_forwards)
     elif places.limits:
         for index in request.indexes(MAX_FORWARDS):
             _spend(request, index)
+    if places.breadths:
+        _bound_breadth(request, places.breadths)
 
 
 def _spend(request: Request, index: int) -> None:
@@ -45,6 +52,19 @@ def _spend(request: Request, index: int) -> None:
         name, _, value = line.partition(b":")
         less = b"%b: %d" % (name.rstrip(), int(value) - 1)
     request.lines[index] = less
+
+
+def _bound_breadth(request: Request, indexes: tuple[int, ...]) -> None:
+    """One line of Max-Breadth, the lowest, all of which our one branch gets; 60 where it is more."""
+    breadths = breadths_of(request, indexes)
+    if not breadths:
+        return
+    kept = indexes[breadths.index(min(breadths))]
+    if min(breadths) > MOST_BREADTH:
+        request.replace(kept, b"Max-Breadth: %d" % MOST_BREADTH)
+    for index in reversed(indexes):
+        if index != kept:
+            request.remove(index)
 
 
 def loop_mark(request: Request, side: int) -> bytes:
@@ -91,6 +111,14 @@ def add_hop(request: Request, listener: Listener, branch: bytes, routes: tuple[b
     request.names[1:1] = (VIA, *(RECORD_ROUTE,) * len(routes))
     request._via = None
     request.moved()
+    if listener.reliable:
+        measure(request)
+
+
+def measure(message: Message) -> None:
+    """Content-Length, without which a stream cannot be cut (16.6 step 9, 18.3), whatever the rules are told to do."""
+    if message.places().content_length < 0:
+        message.append(CONTENT_LENGTH, b"Content-Length: %d" % len(message.body))
 
 
 def remove_hop(request: Request, routes: int) -> None:

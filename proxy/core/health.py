@@ -51,7 +51,7 @@ class Revival:
         self.queued = NEVER
 
     def run_due(self, now: float, out: list[Effect]) -> float:
-        if not self._health.asks_again(self._target, now, out):
+        if not self._health.asks_again(self, self._target, now, out):
             return NEVER
         self._wait = min(2 * self._wait, self._interval)
         return now + self._wait
@@ -105,6 +105,7 @@ class Health:
             self.lost(target, "it answers 503", out)
         elif not target.up:
             target.up = True
+            self._revivals.pop(target, None)
             out.append(Note("info", "the server at {target} answers again", {"target": target.name}))
 
     def lost(self, target: Target, reason: str, out: list[Effect]) -> None:
@@ -117,10 +118,12 @@ class Health:
             fields: dict[str, object] = {"target": target.name, "reason": reason}
             out.append(Note("warn", "the server at {target} is down: {reason}", fields))
 
-    def asks_again(self, target: Target, now: float, out: list[Effect]) -> bool:
+    def asks_again(self, revival: Revival, target: Target, now: float, out: list[Effect]) -> bool:
         """Probe a target that was lost; false if it is back, or is none of ours any more."""
-        if target.up or target not in self._node.targets.all:
-            self._revivals.pop(target, None)
+        if self._revivals.get(target) is not revival:
+            return False
+        if target not in self._node.targets.all:
+            del self._revivals[target]
             return False
         self._probe(target, now, out)
         return True

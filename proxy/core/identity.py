@@ -87,7 +87,10 @@ def hides_sender(message: Message) -> bool:
     """Whether the sender wants no identity shown: Privacy other than none, or an anonymous From (RFC 3323)."""
     if message.places().privacy > 0 and (message.value(PRIVACY) or b"").lower() != b"none":
         return True
-    user = message.from_.uri.user
+    try:
+        user = message.from_.uri.user
+    except HeaderError:
+        return False
     return user is None or user.lower() == b"anonymous"
 
 

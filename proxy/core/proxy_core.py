@@ -10,23 +10,26 @@ from collections.abc import Callable
 
 from proxy.core.broken_flows import BrokenFlows
 from proxy.core.health import Health
-from proxy.core.hops import known_hop
+from proxy.core.hops import Hop, known_hop
 from proxy.core.housekeeping import Housekeeping
 from proxy.core.node import Node
+from proxy.core.overload import Overload
+from proxy.core.oversize import check_size
+from proxy.core.own_answers import OwnAnswers
 from proxy.core.refusal import refusal_tag, refuse
-from proxy.core.replies import make_reply
+from proxy.core.repeats import Repeats
 from proxy.core.response_context import ResponseContext
-from proxy.core.response_routing import reply_flow, stamp_via
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
 from proxy.core.stored import take_back
-from proxy.core.to_client import OwnOptions, ToClient
+from proxy.core.to_client import ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
-from proxy.core.validation import check_other_vias, check_request, check_syntax
+from proxy.core.unreadable import Unreadable
+from proxy.core.validation import check_contacts, check_other_vias, check_request, check_syntax
 from proxy.core.way_home import WayHome
 from proxy.counts import Counts
-from proxy.effects import CloseFlow, Effect, Note
+from proxy.effects import Effect, Note
 from proxy.events import (
     BindingsLoaded,
     BindingsStored,
@@ -43,9 +46,8 @@ from proxy.repair.pipeline import Pipeline
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
-from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
+from proxy.sip.registry import ACK, CANCEL, OPTIONS
 from proxy.transaction.key import ServerKey, branch_key, server_key
-from proxy.transaction.layer import ServerTransaction
 from proxy.transaction.machine import BY_CLASS
 
 
@@ -53,8 +55,20 @@ class ProxyCore:
     """One node's core. Not reentrant: one event at a time, effects carried out in order before the next."""
 
     __slots__ = (
-        "_broken", "_health", "_home", "_housekeeping", "_routes", "_to_client", "_to_server", "counts", "node",
-    )  # fmt: skip
+        "_broken",
+        "_health",
+        "_home",
+        "_housekeeping",
+        "_overload",
+        "_own_answers",
+        "_repeats",
+        "_routes",
+        "_to_client",
+        "_to_server",
+        "_unreadable",
+        "counts",
+        "node",
+    )
 
     def __init__(
         self,
@@ -72,6 +86,10 @@ class ProxyCore:
         self._home = WayHome(node)
         self._to_server = ToServer(node, self._routes, self._home)
         self._to_client = ToClient(node, self._routes, self._home)
+        self._repeats = Repeats(node)
+        self._overload = Overload(node)
+        self._own_answers = OwnAnswers(node, self._repeats, self._overload)
+        self._unreadable = Unreadable(node)
         self._broken = BrokenFlows(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
@@ -87,10 +105,10 @@ class ProxyCore:
         elif isinstance(event, FlowClosed):
             self._broken.close(event.flow, event.reason, out)
         elif isinstance(event, SendFailed):
-            self.counts.dropped["send_failed"] += 1
+            self.counts.dropped["send_failed" if event.octets is None else "datagram_too_large"] += 1
             node.layer.datagram_failed(event.flow, out, event.octets)
         elif isinstance(event, FramingFailed):
-            self._unframed(event, out)
+            self._unreadable.stream(event, out)
         elif isinstance(event, BindingsStored):
             self._home.stored(event.ticket, out)
         elif isinstance(event, BindingsLoaded):
@@ -122,10 +140,13 @@ class ProxyCore:
     # -- messages
 
     def _message(self, octets: bytes, flow: Flow, out: list[Effect]) -> None:
+        settings = self.node.settings
         try:
-            message = parse_message(octets, self.node.settings.max_header_lines)
+            if len(octets) > settings.max_head:
+                check_size(octets, settings)
+            message = parse_message(octets, settings.max_header_lines)
         except SipError as error:
-            self._drop(error.label)
+            self._unreadable.message(octets, flow, error, out)
             return
         self.counts.received[flow.listener.index][message.kind] += 1
         if isinstance(message, Request):
@@ -147,7 +168,7 @@ class ProxyCore:
                 else:
                     key = branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
             except HeaderError:
-                via_before = self._mend_via(request, flow, out)
+                via_before = self._unreadable.mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
                 if via_before:
                     check_other_vias(request)
@@ -156,26 +177,10 @@ class ProxyCore:
             refuse(request, flow, unreadable, node, out, via_before)
             return
         if known is not None:
-            self._repeat(known, request, flow, out)
+            self._repeats.take(known, request, flow, out)
             return
         try:
-            check_request(request)
-            if request.method == CANCEL:
-                self._cancel(request, key, flow, out)
-            elif request.method == ACK and self._is_own_tag(request):
-                self._drop("ack_to_own_answer")
-            elif len(node.layer.servers) >= node.settings.max_transactions:
-                raise SipError("too many transactions at once", 503, "transactions_full")
-            elif node.draining and request.to.tag is None:
-                raise SipError("shutting down", 503, "draining")
-            elif flow.listener.side == CLIENT:
-                spiral = self._to_server.handle(request, key, flow, hop, via_before, out)
-                if spiral is not None:
-                    self._to_client.handle(request, key, flow, hop, spiral, out)
-            else:
-                self._to_client.handle(request, key, flow, hop, None, out)
-        except OwnOptions:
-            self._answer_options(request, key, flow, out)
+            self._take(request, key, flow, hop, via_before, out)
         except SipError as error:
             self._refuse(request, key, flow, error, via_before, out)
 
@@ -197,12 +202,37 @@ class ProxyCore:
         else:
             refuse(request, flow, error, self.node, out, via_before)
 
-    def _repeat(self, known: ServerTransaction, request: Request, flow: Flow, out: list[Effect]) -> None:
-        """A request again, or the ACK to a refusal: from whom the first one came."""
-        if flow.key != known.flow.key and known.flow.remote_host != flow.remote_host:
-            self._drop("other_flow")
+    def _take(
+        self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, via_before: bytes | None, out: list[Effect]
+    ) -> None:
+        """A request that is new here. Raises SipError with the answer it deserves instead."""
+        node = self.node
+        ends_here = check_request(request)
+        method = request.method
+        if method == CANCEL:
+            self._own_answers.cancel(request, key, flow, out)
+            if self._broken.waiting:
+                self._broken.look(out)
+            return
+        if method == ACK and self._is_own_tag(request):
+            self._drop("ack_to_own_answer")
+            return
+        if node.draining and request.to.tag is None:
+            raise SipError("shutting down", 503, "draining")
+        overload, layer = self._overload, node.layer
+        giving_way = None
+        if len(layer.servers) >= overload.most_servers or len(layer.clients) >= overload.most_clients:
+            giving_way = overload.find_oldest() if method != ACK else None  # an ACK is passed on without state
+        if method == OPTIONS and (ends_here or self._routes.is_for_us(request, flow.listener.side)):
+            self._own_answers.options(request, key, flow, out)
+        elif flow.listener.side == CLIENT:
+            spiral = self._to_server.handle(request, key, flow, hop, via_before, out)
+            if spiral is not None:
+                self._to_client.handle(request, key, flow, hop, spiral, out)
         else:
-            self.node.layer.repeat(known, request, out)
+            self._to_client.handle(request, key, flow, hop, None, out)
+        if giving_way is not None:
+            overload.give_up(giving_way, out)
 
     def _is_silent(self, request: Request, error: SipError) -> bool:
         """OPTIONS to a client that is gone: any answer would mean to some servers that it is there (protocol 3.4)."""
@@ -217,43 +247,12 @@ class ProxyCore:
         tag = request.to.tag
         return tag is not None and tag[:2] == b"sm" and tag == refusal_tag(request, self.node)
 
-    def _mend_via(self, request: Request, flow: Flow, out: list[Effect]) -> bytes | None:
-        """Let the rules mend a Via that is missing or unreadable; returns the client's own line, or b""."""
-        if flow.listener.side != CLIENT:
-            return None
-        index = request.index(VIA)
-        before = request.lines[index] if index > 0 else b""
-        self.node.via_repairs.request_in(request, flow, None, True, None, out)
-        index = request.index(VIA)
-        return before if index > 0 and request.lines[index] != before else None
-
-    def _cancel(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
-        """Answer a CANCEL ourselves and pass it on hop by hop (9.2, 16.10)."""
-        node = self.node
-        cancelled = node.layer.find_cancelled(request, key, flow)
-        home = reply_flow(request, flow, node.flows, node.counts)
-        stamp_via(request, flow)
-        server = node.layer.open_server(request, key, home, out)
-        status = 481 if cancelled is None else 200
-        self.counts.responses[(flow.listener.side, status)] += 1
-        node.layer.answer(server, status, make_reply(request, status, refusal_tag(request, node)), out)
-        if cancelled is not None and isinstance(cancelled.user, ResponseContext):
-            cancelled.user.cancel(out)
-            if self._broken.waiting:
-                self._broken.look(out)
-
-    def _answer_options(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
-        """The server asks whether we are there (11.2)."""
-        node = self.node
-        home = reply_flow(request, flow, node.flows, node.counts)
-        server = node.layer.open_server(request, key, home, out)
-        self.counts.responses[(flow.listener.side, 200)] += 1
-        node.layer.answer(server, 200, make_reply(request, 200, refusal_tag(request, node)), out)
-
     def _response(self, response: Response, flow: Flow, out: list[Effect]) -> None:
         node = self.node
         try:
             check_syntax(response)
+            if flow.listener.side == CLIENT:
+                check_contacts(response)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
             branch = own_branch(response.lines[1]) if response.places().via == 1 else None
@@ -297,15 +296,3 @@ class ProxyCore:
             refuse(request, flow, SipError("requests are taken from the server only", 403, "not_server"), node, out)
         else:
             self._drop("not_server")
-
-    def _unframed(self, event: FramingFailed, out: list[Effect]) -> None:
-        """Answer what can be answered, and close: nobody knows where the next message would begin (18.3)."""
-        try:
-            message = parse_message(event.octets, self.node.settings.max_header_lines)
-            if isinstance(message, Request):
-                refuse(message, event.flow, SipError(event.explanation, 400, event.reason), self.node, out)
-            else:
-                self._drop(event.reason)
-        except SipError:
-            self._drop(event.reason)
-        out.append(CloseFlow(event.flow, event.reason))

@@ -1,9 +1,11 @@
-"""Requests that are answered and not forwarded: without state, so that a flood of them costs no memory.
+"""Requests that are answered and not forwarded. A refusal is given without state: a flood of them costs no memory.
 
 The same request gets the same To tag again (RFC 3261 section 8.2.7), by which its ACK is known and absorbed.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from proxy.core.node import Node
 from proxy.core.replies import clean_phrase, make_reply
@@ -14,6 +16,9 @@ from proxy.flow import Flow
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Message, Request
 from proxy.sip.registry import ACK, CALL_ID, FROM, STATUS_LABELS, VIA
+from proxy.transaction.key import ServerKey
+
+RETRY_AFTER: Final = (b"Retry-After: 5",)
 
 
 def refusal_tag(request: Request, node: Node) -> bytes:
@@ -39,7 +44,7 @@ def refuse(
     if isinstance(error, ExtensionError):
         headers = (b"Unsupported: " + error.unsupported,)
     elif error.status == 503:
-        headers = (b"Retry-After: 5",)
+        headers = RETRY_AFTER
     try:
         home = reply_flow(request, flow, node.flows, node.counts)
         stamp_via(request, flow)
@@ -51,6 +56,25 @@ def refuse(
         return  # without a readable Via no answer would find its way; it is counted above
     node.counts.responses[(flow.listener.side, error.status)] += 1
     out.append(Send(home, octets, STATUS_LABELS[error.status // 100]))
+
+
+def answer_ok(
+    request: Request,
+    key: ServerKey | None,
+    flow: Flow,
+    node: Node,
+    out: list[Effect],
+    headers: tuple[bytes, ...] = (),
+) -> None:
+    """Answer 200 ourselves, by a server transaction with this key; with None nothing is kept of it."""
+    home = reply_flow(request, flow, node.flows, node.counts)
+    stamp_via(request, flow)
+    octets = make_reply(request, 200, refusal_tag(request, node), headers=headers)
+    node.counts.responses[(flow.listener.side, 200)] += 1
+    if key is None:
+        out.append(Send(home, octets, STATUS_LABELS[2]))
+    else:
+        node.layer.answer(node.layer.open_server(request, key, home, out), 200, octets, out)
 
 
 def restore_via(message: Message, own: bytes) -> None:

@@ -11,6 +11,7 @@ from proxy.flow import SERVER, TRANSPORTS, Flow, Listener
 from proxy.repair.pipeline import Pipeline
 from proxy.repair.reach import reach_of
 from proxy.repair.rule import ABSENT, LEFT, REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT, Context
+from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, Response
 from proxy.sip.uri import escape_user
 
@@ -61,9 +62,12 @@ class Names:
         return self._guests.shown(flow, user, self.address)
 
     def guest_user(self, message: Message) -> bytes:
-        """The user of a guest: of From in its requests, of To in its responses."""
+        """The user of a guest: of From in its requests, of To in its responses; `anonymous` where there is none."""
         address = message.to if isinstance(message, Response) else message.from_
-        return escape_user(address.uri.user or b"") or b"anonymous"
+        try:
+            return escape_user(address.uri.user or b"") or b"anonymous"
+        except HeaderError:
+            return b"anonymous"
 
 
 def server_listener(settings: CoreSettings, transport: int) -> Listener:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.binding import Binding
+from proxy.core.alternatives import Alternatives
 from proxy.core.best_response import NONE_YET, BestResponse
 from proxy.core.refusal import restore_via
 from proxy.core.registration import Registration
@@ -37,25 +38,6 @@ class Home(Protocol):
 
     def finished(self, context: ResponseContext, status: int) -> None:
         """A final response went home."""
-
-
-class Alternatives(Protocol):
-    """Where else a request of a client may go (`core.attempts`)."""
-
-    def heard(self, branch: ClientTransaction) -> None:
-        """A branch got a provisional response."""
-
-    def after_error(self, branch: ClientTransaction, out: list[Effect]) -> bool:
-        """A branch could not be sent; true if another was opened."""
-
-    def after_timeout(self, branch: ClientTransaction, out: list[Effect]) -> bool:
-        """A branch got no answer; true if another was opened."""
-
-    def after_503(self, response: Response, out: list[Effect]) -> bool:
-        """A target has no room; true if another was tried."""
-
-    def stop(self) -> None:
-        """The request is answered."""
 
 
 class ResponseContext:
@@ -192,6 +174,9 @@ class ResponseContext:
     def on_transport_error(self, branch: ClientTransaction, out: list[Effect]) -> None:
         """As if 503 had come (16.9); what goes home then is not our 503 but 500 (16.7 step 6)."""
         self._leave(branch)
+        if self.layer.too_large is branch:
+            self._fail(513, b"Too large for a datagram to the next hop", out)
+            return
         if self._may_retry(branch) and self.attempts is not None and self.attempts.after_error(branch, out):
             return
         self._fail(500, b"No connection to the next hop", out)
@@ -278,6 +263,8 @@ class ResponseContext:
             self._cancel_others(out)
         self.home.finished(self, status)
         self.server.user = None
+        if self.from_client:
+            self.server.sender = self.binding
         if not self.waiting and not self.branches:
             self.request = None
             self.registration = None

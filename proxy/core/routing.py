@@ -11,7 +11,7 @@ from typing import Final
 from proxy.core.settings import CoreSettings
 from proxy.core.tokens import RouteMark, TokenMint, is_token
 from proxy.core.validation import request_uri
-from proxy.flow import DEFAULT_PORTS, SERVER
+from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, addresses_of, line_value
@@ -55,7 +55,15 @@ class Written:
 class OwnRoutes:
     """Knows our own addresses and tokens in Routes and Request-URIs."""
 
-    __slots__ = ("_client_addresses", "_marks", "_mint", "_server_addresses", "_written", "_written_before")
+    __slots__ = (
+        "_client_addresses",
+        "_marks",
+        "_mint",
+        "_server_addresses",
+        "_server_names",
+        "_written",
+        "_written_before",
+    )
 
     def __init__(self, settings: CoreSettings, mint: TokenMint) -> None:
         self._mint = mint
@@ -74,6 +82,8 @@ class OwnRoutes:
                     addresses.add((host, 0))
         self._client_addresses = frozenset(client)
         self._server_addresses = frozenset(server)
+        # Where they are ours as well, they still mean the server.
+        self._server_names = frozenset((settings.domain, *settings.aliases))
 
     def is_own_address(self, uri: Uri) -> bool:
         """Whether the URI names one of our sockets as others see it."""
@@ -82,6 +92,24 @@ class OwnRoutes:
     def is_client_address(self, uri: Uri) -> bool:
         """Whether the URI names one of the addresses by which clients reach us."""
         return (uri.host.lower(), uri.port) in self._client_addresses
+
+    def is_for_us(self, request: Request, side: int) -> bool:
+        """Whether a request, received on that side, is for this proxy itself: its Request-URI is an address of ours,
+        and no Route leads further.
+
+        What a client sends to the server's domain, or within a dialog, is for the server: where that gave no Contact,
+        an address of ours stands for it.
+        """
+        uri = request_uri(request)
+        if uri.user or uri.param(b"b") is not None or not self.is_own_address(uri):
+            return False
+        if side == CLIENT and (request.to.tag is not None or uri.host.lower() in self._server_names):
+            return False
+        try:
+            routes = [parse_name_addr(route).uri for route in request.routes()]
+        except HeaderError:
+            return False
+        return all(self.is_own_address(route) and not is_token(route.user or b"") for route in routes)
 
     def mark_of(self, uri: Uri, call_id: bytes) -> RouteMark | None:
         """What our Record-Route says if this is one of this dialog; None otherwise."""

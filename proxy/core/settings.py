@@ -39,6 +39,8 @@ class CoreSettings:
     max_bindings: int = 100_000
     max_transactions: int = 200_000
     max_flows: int = 100_000
+    max_message: int = 65535
+    max_head: int = 32768
     max_header_lines: int = 500
     health_interval: float = 0.0  # no probes
     health_timeout: float = 5.0

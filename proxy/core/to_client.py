@@ -21,7 +21,7 @@ from proxy.repair.rule import REPAIR
 from proxy.sip.errors import SipError, UriError
 from proxy.sip.message import Request
 from proxy.sip.params import param_span
-from proxy.sip.registry import ACK, OPTIONS
+from proxy.sip.registry import ACK
 from proxy.sip.uri import parse_uri, unescape
 from proxy.transaction.key import ServerKey
 
@@ -76,8 +76,6 @@ class ToClient:
             sent_by_port = request.via.port if hop is None else hop.port
         self._routes.undo_strict(request)
         removed = self._routes.strip(request)
-        if request.method == OPTIONS and not removed.count and self._is_for_us(request):
-            raise OwnOptions
         received = request
         request = request.copy()
         destination = self._find(request, removed)
@@ -103,10 +101,6 @@ class ToClient:
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
 
     # -- whom
-
-    def _is_for_us(self, request: Request) -> bool:
-        uri = request_uri(request)
-        return not uri.user and uri.param(b"b") is None and self._routes.is_own_address(uri)
 
     def _find(self, request: Request, removed: Removed) -> Destination:
         """The client by token in the Request-URI, else in the Route, else the only binding of an AoR."""
@@ -293,7 +287,3 @@ def as_request_uri(contact: bytes) -> bytes:
     if span is None:
         return bare
     return bare[: head + span[0] - len(b";method")] + bare[head + span[1] :]
-
-
-class OwnOptions(Exception):  # noqa: N818  # not an error: the request is for us
-    """An OPTIONS of the server that asks about this proxy itself (RFC 3261 section 11.2)."""

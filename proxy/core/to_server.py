@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import Final
 
 from proxy.binding import Binding
 from proxy.core.branches import Branches
@@ -12,18 +13,25 @@ from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
 from proxy.core.registration import is_nameable, prepare, read_registration
 from proxy.core.response_context import Home, ResponseContext
-from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
+from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, top_route
 from proxy.core.targets import Target, plain_host, port_of, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
 from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
 from proxy.repair.rule import REPAIR
+from proxy.sip.address import NameAddr
 from proxy.sip.errors import HeaderError, SipError
-from proxy.sip.message import Request
+from proxy.sip.message import Request, addresses_of, line_value
 from proxy.sip.registry import ACK, REGISTER, ROUTE
+from proxy.sip.route import remove_leading
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
+
+# More Routes than any way has proxies.
+MOST_ROUTES: Final = 100
+_RULE: Final = "route-unknown"
+_RFC: Final = "RFC 3261 section 16.4"
 
 
 class ToServer:
@@ -166,39 +174,54 @@ class ToServer:
         return flow.mark == mark.flow_mark or bindings.uses(binding, flow)
 
     def _drop_unknown_routes(self, request: Request, flow: Flow, out: list[Effect]) -> None:
-        node = self._node
-        while True:
-            top = top_route(request)
-            if top is None:
-                return
+        """Take the topmost Routes off that name nobody we may send to.
+
+        Raises SipError for a datagram full of Routes: it must not cost more than one full of anything else.
+        """
+        left = MOST_ROUTES - request.names.count(ROUTE)
+        if left < 0:
+            raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
+        while (index := request.places().route) > 0:
+            before = request.lines[index]
+            left -= before.count(b",")
+            if left < 0:
+                raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
             try:
-                uri = top.uri
-                host = uri.host.lower()
-                known = host == node.settings.domain or host in node.settings.aliases
-                known = known or node.targets.may_follow(plain_host(uri), port_of(uri))
+                routes = addresses_of(before)
             except HeaderError:
-                known = False
-            if known:
+                return  # the server may decide about what cannot be read
+            unknown = next((n for n, route in enumerate(routes) if self._may_lead(route)), len(routes))
+            if not unknown:
                 return
-            before = request.lines[request.index(ROUTE)]
-            remove_top_route(request)
-            node.counts.repairs[("route-unknown", "Route", REPAIR)] += 1
-            reason = "the topmost Route names nobody that requests of clients may go to"
-            out.append(
-                Record(
-                    "route-unknown",
-                    REPAIR,
-                    "Route",
-                    before,
-                    None,
-                    reason,
-                    "RFC 3261 section 16.4",
-                    request.method,
-                    request.call_id,
-                    flow,
-                    "to-server",
-                )
-            )
+            if unknown == len(routes):
+                request.remove(index)
+            else:
+                request.replace(index, b"Route: " + remove_leading(line_value(before), unknown))
+            self._record_unknown(request, before, index if unknown < len(routes) else -1, flow, out)
+            if unknown < len(routes):
+                return
+
+    def _may_lead(self, route: NameAddr) -> bool:
+        """Whether a Route names the server, by its domain or an address of it."""
+        node = self._node
+        try:
+            uri = route.uri
+        except HeaderError:
+            return False
+        host = uri.host.lower()
+        if host == node.settings.domain or host in node.settings.aliases:
+            return True
+        return node.targets.may_follow(plain_host(uri), port_of(uri))
+
+    def _record_unknown(
+        self, request: Request, before: bytes, index: int, flow: Flow, out: list[Effect]
+    ) -> None:
+        """Record that a line of Routes was taken off, or shortened to what stands at `index`."""
+        self._node.counts.repairs[(_RULE, "Route", REPAIR)] += 1
+        after = request.lines[index] if index > 0 else None
+        reason = "the topmost Route names nobody that requests of clients may go to"
+        method, call_id = request.method, request.call_id
+        out.append(Record(_RULE, REPAIR, "Route", before, after, reason, _RFC, method, call_id, flow, "to-server"))
 
     def _is_spiral(self, request: Request) -> bool:
         """Whether the next Route is one of ours for another client in this dialog, and the request is for that one.

@@ -5,17 +5,39 @@ A loop is looked for by `forwarding`, which knows the marks in our own Vias.
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.sip.address import known_uri
 from proxy.sip.errors import HeaderError, SipError
-from proxy.sip.message import Message, Request
+from proxy.sip.message import Message, Request, line_value
 from proxy.sip.params import split_list
 from proxy.sip.parser import BAD_CONTENT_LENGTH, LINE_WITHOUT_COLON, MISSING_OCTETS, OTHER_VERSION
-from proxy.sip.registry import CALL_ID, CSEQ, FROM, MAX_FORWARDS, PROXY_REQUIRE, SPELLINGS, TO, VIA
+from proxy.sip.registry import (
+    ACK,
+    CALL_ID,
+    CANCEL,
+    CONTACT,
+    CSEQ,
+    FROM,
+    MAX_FORWARDS,
+    OPTIONS,
+    PROXY_REQUIRE,
+    REQUIRE,
+    SPELLINGS,
+    TO,
+    VIA,
+)
 from proxy.sip.uri import Uri
 from proxy.sip.via import parse_via
 
 # The line as nearly everybody writes it, with hops to spend.
 _USUAL_MAX_FORWARDS = frozenset([b"Max-Forwards: %d" % hops for hops in range(1, 256)])
+# The most that we let pass, as RFC 5393 section 5.3.3 recommends.
+MOST_BREADTH: Final = 60
+
+# Contacts in one message of a client, and the length of a line that is not worth counting them.
+MOST_CONTACTS: Final = 50
+_USUAL_CONTACT: Final = 300
 
 _FATAL = {
     OTHER_VERSION: (505, "this element speaks SIP/2.0 only", "version"),
@@ -45,8 +67,13 @@ def _complain(message: Message) -> None:
             raise HeaderError(f"{SPELLINGS[name].decode()} {what}")
 
 
-def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -> None:
-    """All steps of 16.3 but the loop. Raises SipError with the status to answer."""
+def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -> bool:
+    """All steps of 16.3 but the loop. Raises SipError with the status to answer.
+
+    Returns whether its way ends here although nothing is wrong: an OPTIONS without hops left (16.3 step 3).
+    The loop of step 4 is looked for later, and nobody can tell: Proxy-Require (step 5) is part of what a loop is known
+    by, and a request whose Proxy-Require we refuse never left here. Step 6 is the server's.
+    """
     places = request.places()
     if request.oddities or not places.complete:
         check_syntax(request)
@@ -57,25 +84,66 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     if request.cseq[1] != request.method:
         raise SipError("the method of CSeq is not that of the request")
     uri = request_uri(request)
-    if uri.scheme != b"sip" and uri.scheme not in (b"sips", b"tel"):
+    # tel, and the URNs of services such as urn:service:sos (RFC 5031), are for the server to route.
+    if uri.scheme != b"sip" and uri.scheme not in (b"sips", b"tel", b"urn"):
         raise SipError(f"the scheme {uri.scheme.decode('ascii', 'replace')} cannot be routed here", 416, "scheme")
     if uri.headers:
         raise SipError("the Request-URI carries header fields")
     if places.limits and (places.limits > 1 or request.lines[places.max_forwards] not in _USUAL_MAX_FORWARDS):
-        _check_hops(request.values(MAX_FORWARDS))
-    if places.proxy_require > 0:
+        hops = _hops_left(request.values(MAX_FORWARDS))
+        if not hops and request.method == OPTIONS:
+            return True
+        if not hops and request.method != CANCEL:
+            raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
+    if places.breadths and request.method != CANCEL and 0 in breadths_of(request, places.breadths):
+        # Not even the one branch that we need is allowed (RFC 5393 section 5.3.3).
+        raise SipError("Max-Breadth has reached 0", 440, "max_breadth")
+    if places.contacts:
+        check_contacts(request)
+    # > Require and Proxy-Require MUST NOT be used in a SIP CANCEL request, or in an ACK request sent for a non-2xx
+    # > response. These header fields MUST be ignored if they are present in these requests. (8.2.2.3)
+    if places.proxy_require > 0 and request.method not in (CANCEL, ACK):
         wanted = [tag.strip() for value in request.values(PROXY_REQUIRE) for tag in value.split(b",")]
         unknown = [tag for tag in wanted if tag and tag.lower() not in supported]
         if unknown:
-            raise ExtensionError(unknown)
+            raise ExtensionError(PROXY_REQUIRE, unknown)
+    return False
 
 
-def _check_hops(values: list[bytes]) -> None:
-    """There are hops left, whichever of several lines counts (16.3 step 3)."""
+def check_contacts(message: Message) -> None:
+    """No more Contacts than any client has: each is read, judged and written anew. Raises SipError."""
+    places = message.places()
+    if places.contacts <= 1 and (places.contact < 0 or len(message.lines[places.contact]) < _USUAL_CONTACT):
+        return
+    if sum(message.lines[index].count(b",") + 1 for index in message.indexes(CONTACT)) > MOST_CONTACTS:
+        raise SipError(f"more than {MOST_CONTACTS} Contacts", 400, "too_many_contacts")
+
+
+def check_required(request: Request) -> None:
+    """A request that ends here requires no extension of the one who answers (8.2.2.3). Raises SipError."""
+    wanted = [tag.strip() for value in request.values(REQUIRE) for tag in value.split(b",")]
+    unknown = [tag for tag in wanted if tag]
+    if unknown:
+        raise ExtensionError(REQUIRE, unknown)
+
+
+def _hops_left(values: list[bytes]) -> bool:
+    """Whether there are hops left, whichever of several lines counts (16.3 step 3)."""
     if not all(value.isdigit() and len(value) <= 10 for value in values):
         raise SipError("Max-Forwards is not a number")
-    if not all(int(value) for value in values):
-        raise SipError("Max-Forwards has reached 0", 483, "too_many_hops")
+    return all(int(value) for value in values)
+
+
+def breadths_of(request: Request, indexes: tuple[int, ...]) -> list[int]:
+    """What these lines of Max-Breadth say, 61 for all that is more than 60; nothing if one of them cannot be read."""
+    found = []
+    for index in indexes:
+        digits = line_value(request.lines[index])
+        if not digits.isdigit():
+            return []
+        digits = digits.lstrip(b"0") or b"0"
+        found.append(min(int(digits), MOST_BREADTH + 1) if len(digits) <= 2 else MOST_BREADTH + 1)
+    return found
 
 
 def check_other_vias(request: Request) -> None:
@@ -86,10 +154,10 @@ def check_other_vias(request: Request) -> None:
 
 
 class ExtensionError(SipError):
-    """Proxy-Require names what this proxy does not support; the answer lists it (16.3 step 5)."""
+    """Proxy-Require (16.3 step 5) or Require (8.2.2.3) names what this proxy does not support; the answer lists it."""
 
-    def __init__(self, unsupported: list[bytes]) -> None:
-        super().__init__("Proxy-Require names an unknown extension", 420, "extension")
+    def __init__(self, header: bytes, unsupported: list[bytes]) -> None:
+        super().__init__(f"{SPELLINGS[header].decode()} names an unknown extension", 420, "extension")
         self.unsupported = b", ".join(unsupported)
 
 

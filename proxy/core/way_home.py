@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from proxy.core.acceptance import accept
 from proxy.core.field_values import username
-from proxy.core.forwarding import pop_via
+from proxy.core.forwarding import measure, pop_via
 from proxy.core.node import Node
-from proxy.core.refusal import refusal_tag, restore_via
+from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
 from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext
@@ -61,7 +61,7 @@ class WayHome:
         if request is None:
             return
         tag = refusal_tag(request, self._node)
-        octets = make_reply(request, status, tag, reason)
+        octets = make_reply(request, status, tag, reason, RETRY_AFTER if status == 503 else ())
         if isinstance(context.server, InviteServer):
             context.server.to_tag = request.to.tag or tag
         self._node.counts.responses[(context.flow.listener.side, status)] += 1
@@ -187,6 +187,8 @@ class WayHome:
         node.counts.responses[(context.flow.listener.side, status)] += 1
         if not server.flow.open:
             self._settle_flow(context, out)
+        if server.flow.listener.reliable:
+            measure(response)
         server.step(TU_BY_CLASS[status // 100], Answer(status, response.octets()), out)
 
     def _settle_flow(self, context: ResponseContext, out: list[Effect]) -> None:

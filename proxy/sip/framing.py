@@ -146,7 +146,7 @@ class StreamFramer:
         head = bytes(buffer[start : blank + 4])
         if head.count(b"\r\n") - 1 > self._max_lines:
             raise self._fail(
-                f"the head has more than {self._max_lines} lines", 400, "too_many_lines", self._cut(start)
+                f"the head has more than {self._max_lines} lines", 513, "too_many_lines", self._cut(start)
             )
         self._end = blank + 4 + self._body_length(head)
         return self._end
@@ -184,7 +184,7 @@ class StreamFramer:
             raise self._fail("there are Content-Lengths that differ", 400, "bad_content_length", head)
         length = lengths.pop()
         if length > self._max_body:
-            raise self._fail(f"the body has more than {self._max_body} octets", 413, "body_too_long", head)
+            raise self._fail(f"the body has more than {self._max_body} octets", 513, "body_too_long", head)
         return length
 
     def _cut(self, start: int) -> bytes:

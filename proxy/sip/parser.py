@@ -73,7 +73,7 @@ def _clean(head: bytes, body: bytes, max_lines: int, oddities: list[str]) -> tup
     """Look into a head of too many lines, with bare CR or LF, or with a NUL; gives head and body as they are to be."""
     feeds = head.count(b"\n")
     if feeds > max_lines:
-        raise ParseError(f"more than {max_lines} header lines", label="too_many_lines")
+        raise ParseError(f"the message has more than {max_lines} header lines", 513, "too_many_lines")
     if head.count(b"\r") != feeds or head.count(b"\r\n") != feeds:
         head, _, body = _mend_line_ends(head + b"\r\n\r\n" + body, oddities).partition(b"\r\n\r\n")
     # > quoted-pair  =  "\" (%x00-09 / %x0B-0C / %x0E-7F)  (25.1): a NUL is legal there, and nowhere else.

@@ -13,6 +13,7 @@ from proxy.sip.registry import (
     CONTENT_LENGTH,
     CSEQ,
     FROM,
+    MAX_BREADTH,
     MAX_FORWARDS,
     PRIVACY,
     PROXY_AUTHORIZATION,
@@ -35,10 +36,11 @@ class Places:
     """The index of the first line of each of these headers, -1 without one; and how many lines there are of some.
 
     `complete` says that From, To, Call-ID and CSeq stand there once each; `deciding` are the lines, besides these, by
-    which a loop is known.
+    which a loop is known; `breadths` those of Max-Breadth, usually none.
     """
 
     __slots__ = (
+        "breadths",
         "call_id",
         "complete",
         "contact",
@@ -75,6 +77,7 @@ class Places:
         self.privacy = _first(names, PRIVACY)
         self.proxy_require = _first(names, PROXY_REQUIRE)
         self.route = _first(names, ROUTE)
+        self.breadths = tuple([i for i, name in enumerate(names) if name == MAX_BREADTH])
         self.deciding = tuple([i for name in _LOOP_HEADERS for i, other in enumerate(names) if other == name])
 
 

@@ -49,9 +49,10 @@ class InviteServer(Transaction):
     """One INVITE received. `last` is the response that a retransmission gets again.
 
     `uri`, `from_tag` and `to_tag` (of the final response sent) serve to match an ACK or CANCEL with a wrong branch.
+    `sender` is its user's note of whom an answered request came from.
     """
 
-    __slots__ = ("flow_key", "from_tag", "last", "last_kind", "to_tag", "uri")
+    __slots__ = ("flow_key", "from_tag", "last", "last_kind", "sender", "to_tag", "uri")
 
     kind = 1
 
@@ -63,6 +64,7 @@ class InviteServer(Transaction):
         self.flow_key = flow.key
         self.from_tag = request.from_.tag
         self.to_tag: bytes | None = None
+        self.sender: object = None
 
     def start(self, out: list[Effect]) -> None:
         self.start_short(TIMER_100, TRYING_DELAY)

@@ -38,14 +38,18 @@ KINDS = ("invite_client", "invite_server", "non_invite_client", "non_invite_serv
 
 
 class TransactionLayer:
-    """All server and client transactions, their time and their wheel."""
+    """All server and client transactions, their time and their wheel.
 
-    __slots__ = ("_by_flow", "_invites", "clients", "scene", "servers")
+    `too_large` is the client transaction whose datagram was too large to be sent, while its user is told.
+    """
+
+    __slots__ = ("_by_flow", "_invites", "clients", "scene", "servers", "too_large")
 
     def __init__(self, timers: Timers, counts: Counts) -> None:
         self.scene = Scene(timers, counts, self._ended)
         self.servers: dict[ServerKey, ServerTransaction] = {}
         self.clients: dict[bytes, ClientTransaction] = {}
+        self.too_large: ClientTransaction | None = None
         # INVITEs by (Call-ID, CSeq number), for an ACK or CANCEL whose branch is wrong.
         self._invites: dict[tuple[bytes, int], list[InviteServer]] = {}
         # Client transactions by stream connection, which may break under them.
@@ -168,9 +172,15 @@ class TransactionLayer:
 
         With `octets` only the request that is this very datagram: it was too large, the others were not.
         """
-        for t in [t for t in self.clients.values() if t.flow.key == flow.key and t.octets]:
-            if octets is None or t.octets == octets:
+        if octets is None:
+            for t in [t for t in self.clients.values() if t.flow.key == flow.key and t.octets]:
                 t.step(TRANSPORT_ERROR, None, out)
+            return
+        large = self.clients.get(_key_in(octets))
+        if large is not None and large.octets == octets:
+            self.too_large = large
+            large.step(TRANSPORT_ERROR, None, out)
+            self.too_large = None
 
     # -- time and figures
 
@@ -214,3 +224,10 @@ class TransactionLayer:
         candidates.remove(t)
         if not candidates:
             del self._invites[mark]
+
+
+def _key_in(octets: bytes) -> bytes:
+    """The key of the client transaction that sent this request: our own Via is the first line of its head."""
+    method, _, rest = octets.partition(b" ")
+    via = rest.partition(b"\r\n")[2].partition(b"\r\n")[0]
+    return client_key(via.partition(b";branch=")[2], method)

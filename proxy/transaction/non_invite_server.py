@@ -30,9 +30,12 @@ from proxy.transaction.timers import NEVER
 
 
 class NonInviteServer(Transaction):
-    """One request received other than INVITE and ACK. `last` is the response that a retransmission gets again."""
+    """One request received other than INVITE and ACK. `last` is the response that a retransmission gets again.
 
-    __slots__ = ("last", "last_kind")
+    `sender` is its user's note of whom an answered request came from.
+    """
+
+    __slots__ = ("last", "last_kind", "sender")
 
     kind = 3
 
@@ -40,6 +43,7 @@ class NonInviteServer(Transaction):
         Transaction.__init__(self, scene, ROWS, flow, request.method, TRYING)
         self.last = b""
         self.last_kind = b""
+        self.sender: object = None
 
     def start(self, out: list[Effect]) -> None:
         """Nothing to send: the transaction user answers (17.2.2), or a late 100 goes out (RFC 4320 section 4.1)."""

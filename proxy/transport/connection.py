@@ -188,4 +188,4 @@ class StreamConnection(Connection):
                 self.send(PONG * pings)
         except FramingError as error:
             self.deaf = True
-            self.port.deliver(FramingFailed(self._to, framer.broken, error.label, error.text, now))
+            self.port.deliver(FramingFailed(self._to, framer.broken, error.label, error.text, now, error.status))

@@ -39,8 +39,8 @@ class Kamailio:
     """Kamailio on UDP and TCP port 5060 of one address; users alice, bob, carol with password NAME + `pw`.
 
     `patience` is how long it waits for the first answer to a request, in milliseconds. With `trust` it has TLS on
-    port 5061 too. `defines` are variants of its configuration: WITH_PATH (stores Path and sends by it),
-    WITH_WEBSOCKET (takes browsers on port 8080).
+    port 5061 too. `defines` are variants of its configuration: OPEN (asks nobody for a password), WITH_PATH (stores
+    Path and sends by it), WITH_WEBSOCKET (takes browsers on port 8080).
     """
 
     def __init__(

@@ -19,9 +19,10 @@ _hosts = itertools.count(1)
 
 
 def fresh_address() -> str:
-    """A loopback address that no other test of this run uses, in a block that belongs to this process."""
-    block = os.getpid()
-    return f"127.{64 + (block >> 8) % 128}.{block % 256}.{next(_hosts) % 254 + 1}"
+    """A loopback address that no other test of this run uses, in blocks that belong to this process."""
+    block, number = os.getpid(), next(_hosts)
+    # The further blocks of one process are far from those of its neighbours.
+    return f"127.{64 + ((block >> 8) + 37 * (number // 254)) % 128}.{block % 256}.{number % 254 + 1}"
 
 
 def free_port(host: str) -> int:
@@ -90,7 +91,7 @@ class PeerProcess:
         """Everything the program wrote so far."""
         return self.log_path.read_text(errors="replace")
 
-    def await_start(self, is_up: Callable[[], bool], patience: float = 15.0) -> None:
+    def await_start(self, is_up: Callable[[], bool], patience: float = 60.0) -> None:
         """Wait until the program is up; raises RuntimeError with the end of its log if that never comes."""
         deadline = time.monotonic() + patience
         while not is_up():

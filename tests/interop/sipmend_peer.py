@@ -128,9 +128,9 @@ class Sipmend:
             if found == name and labels.items() <= dict(given).items()
         )
 
-    def becomes(self, name: str, at_least: float, **labels: str) -> bool:
-        """Whether the sum reaches this value soon."""
-        return eventually(lambda: self.total(name, **labels) >= at_least)
+    def becomes(self, name: str, at_least: float, patience: float = 15.0, **labels: str) -> bool:
+        """Whether the sum reaches this value within the patience."""
+        return eventually(lambda: self.total(name, **labels) >= at_least, patience)
 
     def assert_sound(self) -> None:
         """It still runs and never wrote a traceback."""

@@ -365,12 +365,6 @@ def test_response_from_another_server_address_counts(anna):
 # -- for ourselves
 
 
-@pytest.mark.parametrize("uri", ["sip:10.0.0.2:5070", "sip:10.0.0.2:5070;transport=udp"])
-def test_options_of_the_server_to_us(field, pbx, uri):
-    """It asks whether we are there: 200."""
-    assert Ladder(field) >> pbx.sends(f"OPTIONS {uri}") << pbx.gets(200)
-
-
 def test_options_of_the_server_to_a_client_are_the_clients(field, anna, pbx):
     assert Ladder(field) >> registration(anna, pbx, "T") >> pbx.sends(f"OPTIONS {URI}") << anna.gets(f"OPTIONS {OWN}")
 

@@ -114,6 +114,27 @@ def test_large_request_without_content_length_gets_one():
     )
 
 
+@pytest.mark.parametrize("mode", ["off", "report"])
+def test_content_length_on_streams_is_no_matter_of_rules(mode):
+    """Without it the far end cannot cut the stream: towards the server, towards the client, and in answers."""
+    world = World(
+        clients=("wss://edge.example.com:8443", "tcp://203.0.113.10:5060"),
+        targets=("tcp://10.0.0.5:5060",),
+        server={"domain": "example.com", "uri": "sip:10.0.0.5:5060;transport=tcp"},
+        repair={"clen-missing": mode},
+    )
+    alice = world.client("alice", "198.51.100.7:50112", contact="<sip:a@9sh.invalid;transport=ws>")
+    k = world.server("k", "10.0.0.5:5060", TCP)
+    assert (
+        Ladder(world)
+        >> alice.sends(MESSAGE, body=b"hello", content_length=None)
+        << k.is_connected()
+        << k.gets("MESSAGE", content_length="5", body=b"hello")
+        >> k.sends(200, body=b"ho", content_length=None)
+        << alice.gets(200, content_length="2")
+    )
+
+
 def test_back_to_udp_where_the_connection_is_refused(field, anna, tcp, udp):
     """> ... if that attempt results in ... a TCP reset, the element SHOULD retry the request, using UDP. (18.1.1)
 

@@ -58,9 +58,9 @@ def test_refusal_is_that_of_a_user_agent_server(field, anna, pbx):
     )
 
 
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER", "BYE", "FOO"])
+@pytest.mark.parametrize("method", ["INVITE", "REGISTER", "BYE", "FOO"])
 def test_no_hops_left(field, anna, pbx, method):
-    """16.3 step 3: never forwarded, 483; OPTIONS too, which we could answer but need not."""
+    """16.3 step 3: never forwarded, 483; OPTIONS is another matter (test_options_to_us.py)."""
     assert Ladder(field) >> anna.sends(f"{method} sip:example.com", max_forwards=0) << anna.gets(483)
 
 
@@ -345,4 +345,44 @@ def test_contact_is_ours_within_the_dialog(field, anna, pbx):
         << anna.gets(200)
         >> pbx.continues("BYE")
         << anna.gets(f"BYE {OWN}", route=None)
+    )
+
+
+@pytest.mark.parametrize(
+    "more", [{"proxy_require": "foo"}, {"max_forwards": 0}, {"max_breadth": 0}], ids=lambda more: next(iter(more))
+)
+def test_cancel_is_answered_here_whatever_bounds_its_way(field, anna, pbx, more):
+    """8.2.2.3: Proxy-Require in CANCEL is ignored; and a CANCEL goes no further than here, so it needs no hops."""
+    assert (
+        Ladder(field)
+        >> anna.sends("INVITE sip:bob@example.com")
+        << pbx.gets("INVITE", contact="{*}", record_route=["{*}", "{*}"])
+        >> pbx.sends(180)
+        << anna.gets(180)
+        >> anna.cancels(**more)
+        << anna.gets(200)
+        << pbx.gets("CANCEL")
+    )
+
+
+def test_proxy_require_in_an_ack_is_ignored(field, anna, pbx):
+    """8.2.2.3: nobody could be told; the call would break."""
+    assert (
+        Ladder(field)
+        >> anna.sends("INVITE sip:bob@example.com")
+        << pbx.gets("INVITE", contact="{*}", record_route=["{*}", "{*}"])
+        >> pbx.sends(200)
+        << anna.gets(200)
+        >> anna.continues("ACK", proxy_require="foo")
+        << pbx.gets("ACK", route=None)
+    )
+
+
+@pytest.mark.parametrize("uri", ["urn:service:sos", "urn:service:sos.fire", "tel:112"])
+def test_emergency_call_goes_to_the_server(field, anna, pbx, uri):
+    """16.3 step 2: 416 is for schemes that cannot be routed; a service URN (RFC 5031) goes where everything goes."""
+    assert (
+        Ladder(field)
+        >> anna.sends(f"INVITE {uri}")
+        << pbx.gets(f"INVITE {uri}", contact="{*}", record_route=["{*}", "{*}"])
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.flows import registration
-from tests.support.ladder import Ladder, note
+from tests.support.ladder import Ladder, note, nothing
 
 MESSAGE = "MESSAGE sip:bob@example.com"
 URI = "sip:anna@10.0.0.2:5070;transport=udp;b={T}"
@@ -78,3 +78,57 @@ def test_both_parts_of_the_branch(field, anna, pbx):
     assert one[:7] == two[:7] == b"z9hG4bK"
     assert one[-16:] == two[-16:]
     assert one[7:-16] != two[7:-16]
+
+
+# -- Max-Breadth
+
+
+def test_request_without_max_breadth_gets_none(field, anna, pbx):
+    """5.3.3: we never fork in parallel; what needs nothing is left as it is, and the next hop takes 60 for granted."""
+    assert Ladder(field) >> anna.sends(MESSAGE) << pbx.gets("MESSAGE", max_breadth=None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "forwarded"),
+    [
+        ("60", "60"),
+        ("1", "1"),
+        ("007", "007"),
+        ("61", "60"),
+        ("99999999999999999999", "60"),
+        (["5", "3", "60"], "3"),
+        (["70", "80"], "60"),
+        (["8", "008"], "8"),
+        ("many", "many"),
+        ("", ""),
+        ("-1", "-1"),
+        ("3, 5", "3, 5"),
+        (["5", "many"], ["5", "many"]),
+    ],
+)
+def test_max_breadth_is_one_and_60_at_most(field, anna, pbx, sent, forwarded):
+    """5.3.3: the one branch gets all of it; several lines are one, the lowest; what cannot be read is left alone."""
+    own = "sip:anna@192.168.1.20:5060"
+    assert (
+        Ladder(field)
+        >> registration(anna, pbx, "T")
+        >> anna.sends(MESSAGE, max_breadth=sent)
+        << pbx.gets("MESSAGE", max_breadth=forwarded)
+        >> pbx.sends(f"MESSAGE {URI}", max_breadth=sent)
+        << anna.gets(f"MESSAGE {own}", max_breadth=forwarded)
+    )
+
+
+@pytest.mark.parametrize("sent", ["0", "000", ["60", "0"]])
+def test_no_breadth_left(field, anna, pbx, sent):
+    """5.3.3: not even one branch may be made: 440, on either side."""
+    assert (
+        Ladder(field)
+        >> registration(anna, pbx, "T")
+        >> anna.sends(MESSAGE, max_breadth=sent)
+        << anna.gets("440 Max-Breadth has reached 0")
+        >> pbx.sends(f"MESSAGE {URI}", max_breadth=sent)
+        << pbx.gets("440 Max-Breadth has reached 0")
+        << nothing
+    )
+    assert field.counts.dropped["max_breadth"] == 2

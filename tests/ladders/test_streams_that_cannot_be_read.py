@@ -23,16 +23,16 @@ def breaks(party, octets, reason, explanation):
     return does(fail, f"the stream of {party.name} breaks: {reason}")
 
 
-def test_message_too_large_is_refused_and_the_stream_closed(field, tom, pbx):
+def test_malformed_message_is_refused_and_the_stream_closed(field, tom, pbx):
     """400 says why, then the connection is closed: nobody knows where the next message would begin."""
-    octets = HEAD + b"Content-Length: 99999999\r\n\r\n"
+    octets = HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n"
     assert (
         Ladder(field)
-        >> breaks(tom, octets, "message_too_large", "the message is larger than 65535 bytes")
-        << tom.gets("400 the message is larger than 65535 bytes")
-        << tom.is_closed("message_too_large")
+        >> breaks(tom, octets, "bad_content_length", "there are Content-Lengths that differ")
+        << tom.gets("400 there are Content-Lengths that differ")
+        << tom.is_closed("bad_content_length")
     )
-    assert field.counts.dropped["message_too_large"] == 1
+    assert field.counts.dropped["bad_content_length"] == 1
 
 
 def test_junk_on_a_stream_closes_it(field, tom, pbx):

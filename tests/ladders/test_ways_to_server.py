@@ -141,6 +141,27 @@ def test_route_to_nobody_we_may_send_to_is_removed(field, anna, pbx, routes, lef
     )
 
 
+@pytest.mark.parametrize("lines", [True, False])
+def test_as_many_unknown_routes_as_any_way_has_are_removed(field, anna, pbx, lines):
+    """They go in one pass, what follows stays as it is written; with more of them somebody wants to keep us busy."""
+    unknown = [f"<sip:192.0.2.77:{port};lr>" for port in range(1, 99)]
+    kept = "<sip:10.0.0.5;lr>,<sip:a@192.0.2.1;lr>"
+    route = [*unknown, kept] if lines else ", ".join([*unknown, kept])
+    assert (
+        Ladder(field)
+        >> anna.sends("MESSAGE sip:bob@example.com", route=route)
+        << record("route-unknown", "Route")
+        << pbx.gets("MESSAGE", route=kept)
+    )
+    route = [*unknown, unknown[0], kept] if lines else ", ".join([*unknown, unknown[0], kept])
+    assert (
+        Ladder(field)
+        >> anna.sends("MESSAGE sip:bob@example.com", route=route)
+        << anna.gets("400 more than 100 Routes")
+    )
+    assert field.counts.dropped["too_many_routes"] == 1
+
+
 def test_no_server_known_yet():
     """Before the server's name is resolved: 503."""
     world = World(clients=("udp://203.0.113.10:5060",), resolve=False)

@@ -99,7 +99,8 @@ def test_every_setting_of_the_core_comes_from_the_file():
         server="  aliases: [Example.NET]\n  networks: [10.9.0.0/16]\n  path: 'off'\n  contact_user: token\n"
         "  options_gone: 480\n  health: {interval: 11s, timeout: 3s}",
         rest="limits: {linger: 1h, guest_ttl: 2h, guests: 3, bindings: 4, transactions: 5, flows: 6,"
-        " max_header_lines: 77}\ntimers: {t1: 600ms, t2: 5s, t4: 6s, c: 200s}\nnetworks: {local: [10.8.0.0/16]}",
+        " max_header_lines: 77, max_head: 2000, max_message: 3000}\n"
+        "timers: {t1: 600ms, t2: 5s, t4: 6s, c: 200s}\nnetworks: {local: [10.8.0.0/16]}",
     )
     listeners = make_listeners(made, ((TCP, "127.0.0.1", 5060),))
     settings = make_settings(made, listeners, ((TCP, "192.0.2.5", 5060),))
@@ -114,6 +115,7 @@ def test_every_setting_of_the_core_comes_from_the_file():
     assert (settings.linger, settings.guest_ttl) == (3600.0, 7200.0)
     assert (settings.max_guests, settings.max_bindings) == (3, 4)
     assert (settings.max_transactions, settings.max_flows, settings.max_header_lines) == (5, 6, 77)
+    assert (settings.max_head, settings.max_message) == (2000, 3000)
     timers = settings.timers
     assert (timers.t1, timers.t2, timers.t4, timers.c) == (0.6, 5.0, 6.0, 200.0)
 

@@ -16,9 +16,10 @@ from proxy import service as module
 from proxy.config.load import parse_config
 from proxy.core.locate import Unlocatable
 from proxy.flow import TLS, UDP
+from proxy.memory import settle_memory
 from proxy.repair.catalog import CatalogError
 from proxy.resolver import Location
-from proxy.service import Service, StartError, settle_memory
+from proxy.service import Service, StartError
 from tests.support.certificates import Authority
 from tests.support.private_log import private_log
 from tests.support.private_reactor import PrivateReactor
@@ -375,15 +376,6 @@ def test_told_to_stop_while_dns_is_asked_it_opens_nothing(make):
     assert started == [None]
     assert running.lines == []
     assert running.service._sockets is None
-
-
-def test_memory_is_settled_for_a_long_life(monkeypatch):
-    done = []
-    monkeypatch.setattr(gc, "freeze", lambda: done.append("freeze"))
-    monkeypatch.setattr(gc, "collect", lambda: done.append("collect"))
-    monkeypatch.setattr(gc, "set_threshold", lambda *values: done.append(values))
-    settle_memory()
-    assert done == ["collect", "freeze", module.GC_THRESHOLDS]
 
 
 def test_memory_is_settled_unless_the_caller_says_otherwise(make):

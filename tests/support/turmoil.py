@@ -55,9 +55,12 @@ class Delivered:
 
 
 class Turmoil(World):
-    """The real core; `commits` says whether the store commits at once, `loses_connects` whether connecting fails."""
+    """The real core; `commits` says whether the store commits at once, `loses_connects` whether connecting fails.
 
-    def __init__(self, *targets: str) -> None:
+    `transactions` is how many there may be before the oldest call gives way.
+    """
+
+    def __init__(self, targets: tuple[str, ...], transactions: int = 200_000) -> None:
         self.trace: list[str] = []
         self.asked: list[Asked] = []
         self.running: dict[ServerKey, Asked] = {}
@@ -71,7 +74,7 @@ class Turmoil(World):
         self._figures: dict[object, int] = {}
         self._answers: list[tuple[Asked, SipText]] = []
         listeners = ("udp://203.0.113.10:5060", "tcp://203.0.113.10:5060", "wss://edge.example.com:8443")
-        super().__init__(clients=listeners, targets=targets)
+        super().__init__(clients=listeners, targets=targets, limits={"transactions": transactions})
 
     # -- in
 

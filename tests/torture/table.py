@@ -226,7 +226,14 @@ RFC_4475 = (
         DROPPED,
         "It answers nothing of ours. Responses go where their request came from, never where a Via says.",
     ),
-    Row("zeromf", "3.3.11", ANSWERED, "483 to OPTIONS too: it is not for this proxy.", 483, "Max-Forwards"),
+    Row(
+        "zeromf",
+        "3.3.11",
+        ANSWERED,
+        "Not forwarded. Any other method gets 483; OPTIONS may be answered by whoever has it last (16.3 step 3), "
+        "which tells a client more.",
+        200,
+    ),
     Row(
         "cparam01",
         "3.3.12",

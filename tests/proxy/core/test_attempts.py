@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from parts import K, node, request, response
+from parts import ALICE, K, node, request, response
 
 from proxy.core.attempts import Attempts
+from proxy.core.response_context import ResponseContext
 from proxy.flow import UDP
+from proxy.transaction.key import server_key
 from proxy.transaction.timers import NEVER
 
 TWO = ((UDP, "10.0.0.5", 5060), (UDP, "10.0.0.6", 5060))
 
 
-class User:
-    """Takes what transactions report; the context of no request."""
+class Home:
+    """Nobody is at home: no answer comes in these tests."""
 
 
 class Opener:
@@ -35,9 +37,12 @@ class Play:
         self.opener = Opener(self.node.layer)
         self.out: list = []
         message = request(method)
-        self.first = self.node.layer.open_client(message.copy(), b"b0", K, User(), self.out)
+        layer = self.node.layer
+        server = layer.open_server(message, server_key(message, 0), ALICE, self.out)
+        context = ResponseContext(Home(), layer, message, ALICE, server)
+        self.first = layer.open_client(message.copy(), b"b0", K, context, self.out)
         target = self.node.targets.all[0]
-        self.attempts = Attempts(self.opener, self.node, User(), message, b"", target, self.first)
+        self.attempts = Attempts(self.opener, self.node, context, message, b"", target, self.first)
         self.attempts.watch()
 
 
@@ -89,5 +94,4 @@ def test_nothing_is_held_once_it_is_answered(play):
     play.attempts.stop()
     assert play.attempts.run_due(play.node.now + 60.0, play.out) == NEVER
     assert not play.attempts.after_503(response(503), play.out)
-    held = [getattr(play.attempts, name) for name in ("_context", "_request", "_branch", "beside")]
-    assert held == [None] * 4
+    assert [play.attempts._context, play.attempts._request, play.attempts._branch, play.attempts.beside] == [None] * 4

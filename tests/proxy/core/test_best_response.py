@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from parts import response
+from parts import K, node, request, response
 
 from proxy.core.best_response import NONE_YET, BestResponse, rank
 
 
-class Branch:
-    """Stands for a client transaction: it is only handed back."""
+class Nobody:
+    """The user of a branch that nobody asks anything."""
+
+
+def branch(name=b"b1"):
+    """A client transaction: it is only handed back."""
+    return node().layer.open_client(request(), name, K, Nobody(), [])
 
 
 def best_of(*responses):
     best = BestResponse()
     for one in responses:
-        best.add(Branch(), one)
+        best.add(branch(), one)
     return best
 
 
@@ -48,7 +53,7 @@ def test_poor_is_what_says_that_a_branch_came_to_nothing(status, poor):
 
 
 def test_branch_is_that_of_the_best():
-    best, first, second = BestResponse(), Branch(), Branch()
+    best, first, second = BestResponse(), branch(b"b1"), branch(b"b2")
     best.add(first, response(486))
     assert best.branch is first
     best.add(second, response(302))

@@ -44,6 +44,23 @@ class TestMaxForwards:
         assert message.octets() == before
 
 
+class TestMaxBreadth:
+    @pytest.mark.parametrize(
+        ("lines", "left"),
+        [
+            (("max-breadth :5",), ("max-breadth :5",)),
+            (("Max-Breadth: 9", "MAX-BREADTH: 4", "Max-Breadth: 9"), ("MAX-BREADTH: 4",)),
+            (("Max-Breadth: 61",), ("Max-Breadth: 60",)),
+            (("Max-Breadth: x", "Max-Breadth: 61"), ("Max-Breadth: x", "Max-Breadth: 61")),
+        ],
+    )
+    def test_bounds(self, lines, left):
+        """Only lines that have to change are touched."""
+        message = request("INVITE", *lines)
+        spend_hop(message)
+        assert message.octets() == request("INVITE", "Max-Forwards: 69", *left).octets()
+
+
 class TestLoop:
     def test_same_way_same_mark(self):
         assert loop_mark(request(), CLIENT) == loop_mark(request(), CLIENT)

@@ -169,6 +169,32 @@ class TestRevival:
         play.run(30.0)
         assert len(play.probes()) == 1
 
+    def test_target_that_is_back_is_probed_in_the_next_round(self, play):
+        """And not taken for silent because nobody asked it."""
+        play.answers(play.probes()[0], 200)
+        play.run(28.5)
+        play.health.lost(play.target, "no connection", play.out)
+        play.run(29.5)
+        play.answers(play.probes()[0], 200)
+        play.run(30.0)
+        (probe,) = play.probes()
+        play.answers(probe, 200)
+        play.run(40.0)
+        assert play.target.up
+
+    def test_target_that_is_lost_again_has_one_revival(self, play):
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        play.run(1.0)
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        asked = []
+        for half in range(3, 40):
+            play.run(half * 0.5)
+            new = {probe.call_id for probe in play.probes()} - {call_id for _, call_id in asked}
+            asked += [(half * 0.5, call_id) for call_id in new]
+        assert [at for at, _ in asked] == [2.0, 4.0, 8.0, 16.0]
+
     def test_is_no_business_of_ours_once_the_address_is_gone(self, play):
         play.answers(play.probes()[0], 200)
         play.health.lost(play.target, "no connection", play.out)

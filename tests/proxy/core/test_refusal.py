@@ -10,6 +10,7 @@ from proxy.core.validation import ExtensionError
 from proxy.effects import Send
 from proxy.sip.errors import SipError
 from proxy.sip.parser import parse_message
+from proxy.sip.registry import PROXY_REQUIRE
 
 
 def answer(message, error, part=None):
@@ -47,7 +48,7 @@ def test_same_request_gets_the_same_tag():
 
 
 def test_unknown_extensions_are_listed():
-    _, reply, _ = answer(request(), ExtensionError([b"foo", b"bar"]))
+    _, reply, _ = answer(request(), ExtensionError(PROXY_REQUIRE, [b"foo", b"bar"]))
     assert (reply.status, reply.value(b"unsupported")) == (420, b"foo, bar")
 
 

@@ -7,6 +7,7 @@ from parts import mint, request, settings
 
 from proxy.core.routing import OwnRoutes, remove_top_route, top_route
 from proxy.core.tokens import RouteMark
+from proxy.flow import CLIENT, SERVER
 from proxy.sip.errors import HeaderError
 from proxy.sip.uri import parse_uri
 
@@ -41,6 +42,37 @@ class TestAddresses:
     def test_own(self, routes, uri, client, own):
         assert routes.is_client_address(parse_uri(uri)) is client
         assert routes.is_own_address(parse_uri(uri)) is own
+
+
+class TestForUs:
+    @pytest.mark.parametrize(
+        ("uri", "lines", "client", "server"),
+        [
+            ("sip:203.0.113.10", (), True, True),
+            ("sip:edge.example.com:8443", (), True, True),
+            ("sip:10.0.0.2:5070;transport=udp", (), True, True),
+            ("sip:203.0.113.10", ("To: <sip:x@y>;tag=1",), False, True),
+            ("sip:x@203.0.113.10", (), False, False),
+            ("sip:203.0.113.10;b=x", (), False, False),
+            ("sip:203.0.113.10:5070", (), False, False),
+            ("sip:edge.example.com:8443", ("Route: <sip:203.0.113.10;lr>, <sip:edge.example.com;lr>",), True, True),
+            ("sip:203.0.113.10", ("Route: <sip:203.0.113.10;lr>", "Route: <sip:k;lr>"), False, False),
+            ("sip:203.0.113.10", (f"Route: <sip:p{TOKEN.decode()}@10.0.0.2:5070;lr>",), False, False),
+            ("sip:203.0.113.10", (f"Route: {RS}",), False, False),
+            ("sip:203.0.113.10", ("Route: <broken",), False, False),
+        ],
+    )  # fmt: skip
+    def test_one_that_asks_for_the_proxy(self, routes, uri, lines, client, server):
+        asked = request("OPTIONS", *lines, uri=uri)
+        assert routes.is_for_us(asked, CLIENT) is client
+        assert routes.is_for_us(asked, SERVER) is server
+
+    def test_the_servers_domain_is_the_server_for_clients(self):
+        own = OwnRoutes(settings(domain=b"edge.example.com", aliases=frozenset((b"203.0.113.10",))), mint())
+        for host in ("EDGE.example.com", "203.0.113.10"):
+            asked = request("OPTIONS", uri=f"sip:{host}")
+            assert not own.is_for_us(asked, CLIENT)
+            assert own.is_for_us(asked, SERVER)
 
 
 class TestMark:

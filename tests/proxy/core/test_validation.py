@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from parts import request, response
 
-from proxy.core.validation import ExtensionError, check_other_vias, check_request, check_syntax, request_uri
+from proxy.core.validation import (
+    ExtensionError,
+    breadths_of,
+    check_contacts,
+    check_other_vias,
+    check_request,
+    check_required,
+    check_syntax,
+    request_uri,
+)
 from proxy.sip import address
 from proxy.sip.errors import SipError, UriError
 from proxy.sip.parser import parse_message
@@ -73,11 +82,13 @@ class TestSyntax:
 
 
 class TestRequestUri:
-    @pytest.mark.parametrize("uri", ["sip:bob@example.com", "sips:bob@example.com", "SIP:bob@h", "tel:+4930123"])
+    @pytest.mark.parametrize(
+        "uri", ["sip:bob@example.com", "sips:bob@example.com", "SIP:bob@h", "tel:+4930123", "urn:service:sos"]
+    )
     def test_schemes_that_can_be_routed(self, uri):
         check_request(request(uri=uri))
 
-    @pytest.mark.parametrize("uri", ["http://example.com", "urn:service:sos", "nobodyKnowsThisScheme:totallyopaque"])
+    @pytest.mark.parametrize("uri", ["http://example.com", "nobodyKnowsThisScheme:totallyopaque"])
     def test_others_are_416(self, uri):
         """> If the Request-URI has a URI whose scheme is not understood ... 416 (16.3 step 2)"""
         error = refused(request(uri=uri))
@@ -121,9 +132,34 @@ class TestMaxForwards:
         error = refused(request("INVITE", "Max-Forwards: 0"))
         assert (error.status, error.label) == (483, "too_many_hops")
 
+    def test_zero_ends_the_way_of_options(self):
+        """> ... the element MAY act as the final recipient and respond per Section 11 (16.3 step 3)"""
+        assert check_request(request("OPTIONS", "Max-Forwards: 0", "Proxy-Require: foo"))
+        assert not check_request(request("OPTIONS", "Max-Forwards: 1"))
+        assert not check_request(request("INVITE"))
+        assert refused(request("OPTIONS", "Max-Forwards: x")).status == 400
+
     @pytest.mark.parametrize("value", ["", "x", "-1", "7 0", "99999999999"])
     def test_no_number_is_400(self, value):
         assert refused(request("INVITE", f"Max-Forwards: {value}")).status == 400
+
+
+class TestMaxBreadth:
+    @pytest.mark.parametrize(
+        ("lines", "breadths"),
+        [
+            (("60",), [60]), (("0",), [0]), (("00",), [0]), (("007", "60"), [7, 60]), (("61",), [61]),
+            (("100",), [61]), (("9" * 5000,), [61]), (("0" * 5000,), [0]),
+            (("",), []), (("-1",), []), (("1 1",), []), (("1", "x"), []), (("\u0661",), []),
+        ],
+    )  # fmt: skip
+    def test_numbers(self, lines, breadths):
+        message = request("INVITE", *(f"Max-Breadth: {value}" for value in lines))
+        assert breadths_of(message, message.places().breadths) == breadths
+
+    def test_zero_is_440(self):
+        error = refused(request("INVITE", "Max-Breadth: 60", "Max-Breadth: 0"))
+        assert (error.status, error.label) == (440, "max_breadth")
 
 
 class TestProxyRequire:
@@ -138,6 +174,19 @@ class TestProxyRequire:
         check_request(request("INVITE", f"Proxy-Require: {value}"), frozenset((b"path",)))
 
 
+class TestRequire:
+    def test_of_one_who_answers(self):
+        """> If a UAS does not understand an option-tag ... in a Require header field, it MUST ... 420 (8.2.2.3)"""
+        with pytest.raises(ExtensionError) as caught:
+            check_required(request("OPTIONS", "Require: foo, 100rel ,,", "Require: bar"))
+        assert (caught.value.status, caught.value.unsupported) == (420, b"foo, 100rel, bar")
+        assert caught.value.text == "Require names an unknown extension"
+
+    @pytest.mark.parametrize("lines", [(), ("Require:",), ("Require: ,",), ("Proxy-Require: foo",)])
+    def test_nothing_required(self, lines):
+        check_required(request("OPTIONS", *lines))
+
+
 class TestOtherVias:
     def test_readable_ones_pass(self):
         check_other_vias(request("INVITE", "Via: SIP/2.0/UDP a;branch=1, SIP/2.0/TCP b", "v: SIP/2.0/TLS [::1]:5061"))
@@ -148,3 +197,23 @@ class TestOtherVias:
         with pytest.raises(SipError) as caught:
             check_other_vias(request("INVITE", "Via: SIP/2.0/UDP a;branch=1" + rest))
         assert caught.value.status == 400
+
+
+class TestContacts:
+    """Each is read, judged and written anew: a datagram full of them costs a second and leaves five times as long."""
+
+    @pytest.mark.parametrize("lines", [True, False])
+    def test_as_many_as_a_client_may_have(self, lines):
+        contacts = [f"<sip:alice@192.0.2.{n}>" for n in range(50)]
+
+        def headers(contacts):
+            return [f"Contact: {one}" for one in contacts] if lines else ["Contact: " + ", ".join(contacts)]
+
+        check_request(request("REGISTER", *headers(contacts)))
+        with pytest.raises(SipError, match="more than 50 Contacts") as refused:
+            check_request(request("REGISTER", *headers([*contacts, "<sip:alice@192.0.2.99>"])))
+        assert (refused.value.status, refused.value.label) == (400, "too_many_contacts")
+
+    def test_none_is_fine(self):
+        check_contacts(request("REGISTER"))
+        check_contacts(response(200))

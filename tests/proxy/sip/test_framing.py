@@ -195,8 +195,8 @@ def refused(stream: StreamFramer, data: bytes, size: int) -> FramingError:
         (b"Content-Length: 5\r\nX: y\r\nl: 6", "bad_content_length", 400),
         (b"Content-Length: 5\r\nContent-Length\r\n : 6", "bad_content_length", 400),
         (b"l: 5\r\nl: x", "bad_content_length", 400),
-        (b"Content-Length: 5001", "body_too_long", 413),
-        (b"Content-Length: " + b"9" * 1500, "body_too_long", 413),
+        (b"Content-Length: 5001", "body_too_long", 513),
+        (b"Content-Length: " + b"9" * 1500, "body_too_long", 513),
     ],
 )
 def test_length_that_cannot_be_trusted(lines, label, status, size):
@@ -270,7 +270,7 @@ def test_limits_themselves_are_allowed(size):
 def test_too_many_lines(size):
     stream = framer(max_lines=3)
     error = refused(stream, b"A sip:h SIP/2.0\r\nB: 1\r\nC: 2\r\n 3\r\nl: 0\r\n\r\n", size)
-    assert (error.label, error.status) == ("too_many_lines", 400)
+    assert (error.label, error.status) == ("too_many_lines", 513)
     assert stream.broken == b"A sip:h SIP/2.0\r\nB: 1\r\nC: 2\r\n\r\n"
 
 

@@ -205,7 +205,7 @@ class TestOddLines:
         assert len(parse_message(head(*lines)).lines) == 501
         with pytest.raises(ParseError) as caught:
             parse_message(head(*lines, b"X: 500"))
-        assert caught.value.label == "too_many_lines"
+        assert (caught.value.label, caught.value.status) == ("too_many_lines", 513)
         assert "500" in caught.value.text
 
     @pytest.mark.parametrize("line", [b"X: y", b" folded"])

@@ -7,7 +7,19 @@ import pytest
 from proxy.sip import places as places_module
 from proxy.sip.parser import parse_message
 from proxy.sip.places import places_of
-from proxy.sip.registry import CALL_ID, CONTACT, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, PRIVACY, ROUTE, TO, VIA
+from proxy.sip.registry import (
+    CALL_ID,
+    CONTACT,
+    CONTENT_LENGTH,
+    CSEQ,
+    FROM,
+    MAX_BREADTH,
+    MAX_FORWARDS,
+    PRIVACY,
+    ROUTE,
+    TO,
+    VIA,
+)
 
 # Compiled classes have no __slots__; what they have is listed all the same.
 FIELDS = [name for name in dir(places_module.Places) if not name.startswith("_")]
@@ -31,6 +43,8 @@ def test_indexes_and_numbers():
         -1,
     )
     assert places.deciding == (3, 9, 8)
+    assert places.breadths == ()
+    assert places_of([b"", MAX_BREADTH, VIA, MAX_BREADTH]).breadths == (1, 3)
     assert places.complete
 
 

@@ -315,9 +315,18 @@ class TestFailures:
 
     def test_a_datagram_that_is_too_large_fails_alone(self, play):
         _, invite = play.forwards(branch=b"z9hG4bKcalling")
-        large, bye = play.forwards("BYE", b"z9hG4bKbye")
+        large, bye = play.forwards("BYE", b"z9hG4bKa1")  # as the test's request has it in its Via
         play.layer.datagram_failed(udp_flow(), play.out, large.octets)
         assert (invite.told, bye.told) == ([], ["transport error"])
+        assert play.layer.too_large is None
+
+    @pytest.mark.parametrize("octets", [b"", b"junk", b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa1\r\n\r\n"])
+    def test_other_datagrams_that_are_too_large(self, play, octets):
+        """A response, an ACK to a 2xx: no transaction waits for an answer to them."""
+        large, bye = play.forwards("BYE", b"z9hG4bKa1")
+        for sent in (octets, large.octets + b"more"):
+            play.layer.datagram_failed(udp_flow(), play.out, sent)
+        assert bye.told == []
 
     def test_server_transactions_do_not_mind(self, play):
         """> the server transaction MUST NOT be destroyed (6026 8.8)"""

@@ -109,6 +109,7 @@ def test_a_stream_that_cannot_be_cut_is_told_once(bench, octets, label, size):
     assert failed.reason == label
     assert failed.octets.startswith(b"MESSAGE sip:a SIP/2.0\r\n")
     assert failed.explanation
+    assert failed.status == (513 if "too" in label else 400)
 
 
 def test_after_a_framing_error_nothing_more_is_read(bench):
