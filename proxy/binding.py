@@ -22,7 +22,9 @@ class Binding:
     is when its last REGISTER was accepted, `interval` the time between the last two (0.0 after the first).
     `abandoned` is set when the page behind it went away (protocol 3.4). `dialog_flow` is where requests within a
     dialog go, once one came from another port of the same address (protocol 3.3); `outbound` whether the registrar
-    said that it keeps flows (RFC 5626). `serial` tells apart bindings of equal identity at two sites (protocol 2.7).
+    said that it keeps flows (RFC 5626). `shown_instance` is the +sip.instance by which the server knows it, where that
+    is not its own: that of the first page in the line (protocol 3.4). `serial` tells apart bindings of equal identity
+    at two sites (protocol 2.7).
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Binding:
         "reg_id",
         "serial",
         "shown",
+        "shown_instance",
         "state",
         "stored_until",
         "token",
@@ -63,6 +66,7 @@ class Binding:
         self.flow = flow
         self.dialog_flow: Flow | None = None
         self.shown = b""
+        self.shown_instance = b""
         self.state: int = TENTATIVE
         self.expires_at = 0.0
         self.stored_until = 0.0

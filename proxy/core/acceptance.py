@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from proxy.binding import REGISTERED, Binding
-from proxy.core.field_values import has_option, seconds, with_expires
+from proxy.core.field_values import has_option, seconds, with_expires, with_instance
 from proxy.core.identity import contact_key
 from proxy.core.node import Node
 from proxy.core.registration import Named, Registration
@@ -136,7 +136,10 @@ def _restore(
             expires = seconds(contact.param(b"expires"), header if header >= 0 else named.asked)
             granted[named.binding.token] = expires
             shown = named.asked if 0 <= named.asked - expires <= _ROUNDING else expires
-            restored = restored.replace(element, with_expires(contact.with_addr(named.addr), shown), 1)
+            own = with_expires(contact.with_addr(named.addr), shown)
+            if named.binding.shown_instance:
+                own = with_instance(own, named.binding.instance)
+            restored = restored.replace(element, own, 1)
         if restored != unfolded:
             response.replace(index, restored)
             reason = "the client knows itself by its own Contact only"

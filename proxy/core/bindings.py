@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from proxy.binding import GONE, LINGERING, REGISTERED, Binding
 from proxy.core.settings import CoreSettings
-from proxy.core.succession import Inheritance, of_site
+from proxy.core.succession import Inheritance, instance_to_show, of_site
 from proxy.core.tokens import TokenMint
 from proxy.flow import Flow
 
@@ -159,6 +159,7 @@ class Bindings:
                 identity = identity_of(aor, instance, reg_id, contact, serial)
         binding = Binding(token, aor, user, instance, reg_id, contact, flow)
         binding.serial = serial
+        binding.shown_instance = instance_to_show(self.of_aor(aor), self._by_token.get(token), instance, reg_id)
         return binding
 
     def current(self, binding: Binding) -> Binding:

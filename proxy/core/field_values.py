@@ -30,6 +30,16 @@ def with_expires(element: bytes, expires: int) -> bytes:
     return b"%b%b=%d%b" % (head, params[: span[0]], expires, params[span[1] :])
 
 
+def with_instance(element: bytes, instance: bytes) -> bytes:
+    """The Contact element with that value (quotes included) in its +sip.instance, if it has one."""
+    params = parse_name_addr(element).params
+    span = param_span(params, b"+sip.instance")
+    if span is None:
+        return element
+    head = element[: len(element) - len(params)]
+    return b"%b%b=%b%b" % (head, params[: span[0]], instance, params[span[1] :])
+
+
 def has_option(value: bytes, option: bytes) -> bool:
     """Whether an option tag stands in the value of a Supported or Require header."""
     return option in [tag.strip().lower() for tag in value.split(b",")]

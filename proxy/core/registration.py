@@ -6,16 +6,18 @@ Nothing changes before a 2xx; what that makes of them is in `core.acceptance`.
 from __future__ import annotations
 
 from proxy.binding import REGISTERED, Binding
-from proxy.core.field_values import has_option, seconds, username
+from proxy.core.field_values import has_option, seconds, username, with_instance
 from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.targets import Target
+from proxy.effects import Effect, Record
 from proxy.flow import Flow
+from proxy.repair.rule import REPAIR
 from proxy.sip.address import NameAddr
-from proxy.sip.contact import is_token
+from proxy.sip.contact import contacts_at, is_token, splice
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request
-from proxy.sip.registry import CONTACT, EXPIRES, PATH, SUPPORTED, USER_AGENT
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, SUPPORTED, USER_AGENT
 
 DEFAULT_EXPIRES = 3600  # RFC 3261 section 10.2.1.1 leaves it to the registrar; this is the usual value
 # The User-Agent is kept to know a page's successor; nobody needs more of it.
@@ -117,7 +119,41 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
     return binding
 
 
-def add_path(request: Request, registration: Registration, target: Target | None, node: Node) -> None:
+def prepare(
+    request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]
+) -> None:
+    """Make a REGISTER what the server is to see, apart from the URIs in Contact: those are the rules' business."""
+    _show_instances(request, registration, out)
+    _add_path(request, registration, target, node)
+
+
+def _show_instances(request: Request, registration: Registration, out: list[Effect]) -> None:
+    """Name each client by the +sip.instance that the server has for it (protocol 3.4)."""
+    others = {
+        (named.addr, named.binding.instance): named.binding.shown_instance
+        for named in registration.named
+        if named.binding.shown_instance
+    }
+    if not others:
+        return
+    for index in request.indexes(CONTACT):
+        line = request.lines[index]
+        changes = []
+        for contact in contacts_at(request, index):
+            instance = others.get((contact.addr, contact.param(b"+sip.instance") or b""))
+            changes.append((contact.raw, with_instance(contact.raw, instance) if instance else contact.raw))
+        if any(old != new for old, new in changes):
+            changed = splice(line, changes)
+            request.replace(index, changed)
+            reason = "this page follows one that was closed or loaded again, and the server is to see the same device"
+            record = Record(
+                "page-instance", REPAIR, "Contact", line, changed, reason, "RFC 5626 section 4.1",
+                REGISTER, request.call_id, registration.flow, "to-server",
+            )  # fmt: skip
+            out.append(record)
+
+
+def _add_path(request: Request, registration: Registration, target: Target | None, node: Node) -> None:
     """Put our Path in, with `Supported: path`, never `Require` (RFC 3327 section 5.1; protocol 6)."""
     if not registration.named or node.settings.path == "off" or (target is not None and target.path_refused):
         return

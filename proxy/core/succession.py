@@ -48,6 +48,24 @@ def _is_alive(binding: Binding, now: float) -> bool:
     return binding.flow.heard + max(quiet, SILENCE) > now
 
 
+def instance_to_show(of_aor: Sequence[Binding], left: Binding | None, instance: bytes, reg_id: int) -> bytes:
+    """The +sip.instance by which the server is to know a new binding; empty if that is its own.
+
+    A registrar that tells devices apart by it (RFC 5626 section 6) would take the heir of the page that `left` for one
+    more device. Whoever comes with an instance that the server has for another client by now shows that one's.
+    """
+    if not instance:
+        return b""
+    if left is not None:
+        wanted = left.shown_instance or left.instance
+    else:
+        owners = {one.shown_instance: one.instance for one in of_aor if one.shown_instance and one.reg_id == reg_id}
+        wanted = instance
+        while wanted in owners:
+            wanted = owners.pop(wanted)
+    return b"" if wanted == instance else wanted
+
+
 class Inheritance:
     """The tokens of pages that went away, for those that come after them."""
 

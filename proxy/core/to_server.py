@@ -11,7 +11,7 @@ from proxy.core.forwarding import has_looped, loop_mark, spend_hop
 from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
-from proxy.core.registration import add_path, is_nameable, read_registration
+from proxy.core.registration import is_nameable, prepare, read_registration
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, top_route
 from proxy.core.targets import Target, plain_host, port_of, transport_of
@@ -77,7 +77,7 @@ class ToServer:
         if method == REGISTER and not second_hop:
             registration = read_registration(request, flow, node)
             renamed = registration.renamed()
-            add_path(request, registration, target, node)
+            prepare(request, registration, target, node, out)
         node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
         if method == ACK:
             self._branches.acknowledge(request, leaving, mark, out)

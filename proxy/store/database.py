@@ -35,6 +35,7 @@ _COLUMNS: Final = {
     "serial": _WHOLE,
     "contact": _OCTETS,
     "shown": _OCTETS,
+    "shown_instance": _OCTETS,
     "state": _WHOLE,
     "expires": _TIME,
     "used": _TIME,

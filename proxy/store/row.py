@@ -27,6 +27,7 @@ class Row(NamedTuple):
     serial: int
     contact: bytes
     shown: bytes
+    shown_instance: bytes
     state: int
     expires: float
     used: float
@@ -62,6 +63,7 @@ def row_of(binding: Binding, now: float, wall: float) -> Row:
         binding.serial,
         binding.contact,
         binding.shown,
+        binding.shown_instance,
         binding.state,
         max(binding.expires_at, binding.stored_until) + ahead,
         binding.last_used + ahead,
@@ -97,6 +99,7 @@ def _binding_of(
     binding = Binding(row.token, row.aor, b"", row.instance, row.reg_id, row.contact, flow)
     binding.serial = row.serial
     binding.shown = row.shown
+    binding.shown_instance = row.shown_instance
     binding.state = REGISTERED if row.state == REGISTERED else LINGERING
     binding.expires_at = binding.stored_until = now + min(row.expires - wall, row.expires - row.written)
     binding.last_used = now + min(row.used - wall, 0.0)

@@ -44,11 +44,11 @@ def call(phone: WebPhone, page: Page) -> Dialog:
 
 @pytest.mark.parametrize(
     ("library", "settings"),
-    [("sip.js", {}), ("jssip", {"instance": "3f1c8b2e-7a54-4c1d-9e60-1b2a3c4d5e6f"})],
-    ids=["sip.js", "jssip with instance_id"],
+    [("sip.js", {}), ("jssip", {}), ("jssip", {"instance": "3f1c8b2e-7a54-4c1d-9e60-1b2a3c4d5e6f"})],
+    ids=["sip.js", "jssip", "jssip with instance_id"],
 )
 def test_page_that_is_loaded_again_is_one_client(site: Site, library: str, settings: dict[str, str]) -> None:
-    """Each load is a new random Contact; the PBX still lists one, and a call rings once."""
+    """Each load is a new random Contact, and for JsSIP a new instance; the PBX lists one, and a call rings once."""
     phone = site.phone("bob")
     page = site.page("alice", library, **settings)
     for _ in range(5):

@@ -228,28 +228,59 @@ def test_page_that_unregisters_takes_no_name_for_it(edge, alice, k):
     assert edge.names["T"] != edge.names["U"]
 
 
+def with_instance(party, k, token, at_server, reg_id=1, expires=600):
+    """It registers with an instance of its own name; the server sees that of `at_server`, and the page none but its."""
+    own = f'{party.contact};reg-id={reg_id};+sip.instance="<urn:uuid:{party.name}>"'
+    mine = f'{shown(party, token)};reg-id={reg_id};+sip.instance="<urn:uuid:{at_server.name}>"'
+    asked = f";expires={expires}"
+    listed = f'{mine};expires={expires};pub-gruu="sip:alice@example.com;gr=urn:uuid:{at_server.name}"'
+    return [
+        party.sends("REGISTER sip:example.com", contact=own + asked, **AGENT),
+        k.gets("REGISTER", contact=mine + asked, path="{*};ob>", supported="path"),
+        k.sends(200, contact=listed if expires else None),
+        party.gets(200, contact=listed.replace(mine, own) if expires else None),
+    ]
+
+
 def test_new_instance_with_the_same_reg_id_inherits_and_another_reg_id_does_not(edge, alice, k):
-    """SIP.js and JsSIP make a new instance with each page."""
+    """JsSIP makes a new instance with each page. A registrar that tells devices apart by it must see the first one."""
     again = page(edge, "again")
-    ids = [f'{party.contact};reg-id={{}};+sip.instance="<urn:uuid:{party.name}>"' for party in (alice, again)]
-
-    def registers(party, contact, token):
-        mine = shown(party, token) + contact.removeprefix(party.contact)
-        return [
-            party.sends("REGISTER sip:example.com", contact=contact, **AGENT),
-            k.gets("REGISTER", contact=mine, path="{*};ob>", supported="path"),
-            k.sends(200, contact=f"{mine};expires=600"),
-            party.gets(200, contact=f"{contact};expires=600"),
-        ]
-
     assert (
         Ladder(edge)
-        >> registers(alice, ids[0].format(1), "T")
+        >> with_instance(alice, k, "T", alice)
         >> alice.closes(GONE)
-        >> registers(again, ids[1].format(2), "U")
-        >> registers(again, ids[1].format(1), "T")
+        >> with_instance(again, k, "U", again, reg_id=2)
+        >> with_instance(again, k, "T", alice)
+        >> reached(k, again)
     )
     assert edge.names["T"] != edge.names["U"]
+
+
+def test_first_instance_stays_that_of_all_pages_in_the_line(edge, alice, k):
+    """Refreshes and the end of the registration included: the server removes the device that it knows."""
+    pages = [page(edge, name) for name in ("two", "three", "four")]
+    ladder = Ladder(edge) >> with_instance(alice, k, "T", alice) >> alice.closes(GONE)
+    for one in pages:
+        ladder = ladder >> with_instance(one, k, "T", alice) >> with_instance(one, k, "T", alice) >> one.closes(GONE)
+    last = page(edge, "last")
+    assert ladder >> with_instance(last, k, "T", alice) >> with_instance(last, k, "T", alice, expires=0)
+
+
+def test_instance_that_comes_back_after_all_is_no_other_device(edge, alice, k):
+    """The server has it for another page by now: both would remove each other there."""
+    two, three = page(edge, "two"), page(edge, "three", "198.51.100.7:50556")
+    assert (
+        Ladder(edge)
+        >> with_instance(alice, k, "T", alice)
+        >> alice.closes(GONE)
+        >> with_instance(two, k, "T", alice)
+        >> alice.connects("198.51.100.7:50777")
+        >> with_instance(alice, k, "U", two)
+        >> two.closes(GONE)
+        >> with_instance(three, k, "T", alice)
+        >> with_instance(alice, k, "U", two)
+        >> reached(k, three)
+    )
 
 
 def test_a_phone_that_says_goodbye_is_no_page():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from parts import request
 
-from proxy.core.field_values import MAX_EXPIRES, has_option, seconds, username, with_expires
+from proxy.core.field_values import MAX_EXPIRES, has_option, seconds, username, with_expires, with_instance
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,18 @@ def test_seconds(text, value):
 def test_with_expires(element, after):
     """> ... Each Contact value MUST feature an "expires" parameter indicating its expiration interval (10.3 step 8)"""
     assert with_expires(element, 60) == after
+
+
+@pytest.mark.parametrize(
+    ("element", "after"),
+    [
+        (b'<sip:a@b>;reg-id=1;+sip.instance="<urn:x>";q=1', b'<sip:a@b>;reg-id=1;+sip.instance="<urn:y>";q=1'),
+        (b'";+sip.instance=n" <sip:a@b>;+Sip.Instance = "u"', b'";+sip.instance=n" <sip:a@b>;+Sip.Instance="<urn:y>"'),
+        (b"<sip:a@b>;expires=1", b"<sip:a@b>;expires=1"),
+    ],
+)
+def test_with_instance(element, after):
+    assert with_instance(element, b'"<urn:y>"') == after
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from parts import ALICE, EDGE, LISTENERS, OWN, lines_of, node, request, response
 
 from proxy.binding import REGISTERED, TENTATIVE
 from proxy.core.acceptance import accept
-from proxy.core.registration import add_path, is_nameable, read_registration
+from proxy.core.registration import is_nameable, prepare, read_registration
 from proxy.flow import CLIENT, UDP, Flow, Listener
 from proxy.sip.address import parse_name_addr
 from proxy.sip.errors import HeaderError, SipError
@@ -129,7 +129,7 @@ class TestPath:
     def sent(self, play, *headers: str, contact: str = CONTACT):
         message = request("REGISTER", f"Contact: {contact}", *headers)
         registration = read_registration(message, ALICE, play.node)
-        add_path(message, registration, play.node.targets.all[0], play.node)
+        prepare(message, registration, play.node.targets.all[0], play.node, [])
         token = registration.named[0].binding.token.decode() if registration.named else ""
         return [line.decode().replace(token or "?", "T") for line in lines_of(message.octets())]
 

@@ -6,7 +6,7 @@ import pytest
 from parts import EDGE, wss_flow
 
 from proxy.binding import LINGERING, REGISTERED, Binding
-from proxy.core.succession import PROMISE, SILENCE, Inheritance, of_site
+from proxy.core.succession import PROMISE, SILENCE, Inheritance, instance_to_show, of_site
 from proxy.flow import Flow
 
 NOW = 1000.0
@@ -75,6 +75,29 @@ def page(token=b"bone", **values):
     for key, value in values.items():
         setattr(made, key, value)
     return made
+
+
+class TestInstanceToShow:
+    """`a` is the first page, `b` its heir: the server knows `b` by the instance `a`."""
+
+    heir = page(b"bone", instance=b"b", shown_instance=b"a", reg_id=1)
+
+    @pytest.mark.parametrize("instance", [b"", b"c"])
+    def test_its_own_where_nobody_else_has_it(self, instance):
+        assert instance_to_show([self.heir], None, instance, 1) == b""
+
+    @pytest.mark.parametrize(("instance", "wanted"), [(b"c", b"a"), (b"a", b""), (b"", b"")])
+    def test_that_of_the_first_page(self, instance, wanted):
+        assert instance_to_show([self.heir], self.heir, instance, 1) == wanted
+        assert instance_to_show([], page(instance=b"a", reg_id=1), instance, 1) == wanted
+
+    @pytest.mark.parametrize(("reg_id", "wanted"), [(1, b"b"), (2, b"")])
+    def test_a_free_one_where_the_server_has_it_for_another(self, reg_id, wanted):
+        assert instance_to_show([self.heir], None, b"a", reg_id) == wanted
+
+    def test_a_free_one_behind_several(self):
+        others = [page(b"btwo", instance=b"c", shown_instance=b"b", reg_id=1), self.heir]
+        assert instance_to_show(others, None, b"a", 1) == b"c"
 
 
 class TestInheritance:

@@ -12,8 +12,8 @@ from proxy.store.row import bindings_of, row_of
 # The first process ran at 100 s of its clock when it was 1,000,000 s on the wall; the second begins anew at 5 s.
 THEN, WALL, NOW = 100.0, 1_000_000.0, 5.0
 KEPT = (
-    "token", "aor", "instance", "reg_id", "serial", "contact", "shown", "state", "call_id", "auth_user", "user_agent",
-    "outbound", "abandoned",
+    "token", "aor", "instance", "reg_id", "serial", "contact", "shown", "shown_instance", "state", "call_id",
+    "auth_user", "user_agent", "outbound", "abandoned",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def back(binding, later=60.0, listeners=LISTENERS, flows=None):
 def test_all_that_names_a_client_comes_back():
     values = {
         "instance": b'"<urn:x>"', "reg_id": 2, "serial": 1, "call_id": b"c\xff", "auth_user": b"al",
-        "user_agent": b"SIP.js/0.21", "outbound": True, "abandoned": True,
+        "user_agent": b"SIP.js/0.21", "outbound": True, "abandoned": True, "shown_instance": b'"<urn:y>"',
     }  # fmt: skip
     binding = client(**values)
     again = back(binding)
