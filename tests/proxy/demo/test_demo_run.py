@@ -158,7 +158,7 @@ import proxy.demo.run as run
 from proxy.__main__ import main
 
 found = run.find_places
-places = iter([run.Places(("127.0.0.1", {taken}), "127.0.0.1", run.free_port("127.0.0.1"), run.free_port("127.0.0.1"))])
+places = iter([run.Places(("127.0.0.1", {taken}), "127.0.0.1", *(run.free_port("127.0.0.1") for _ in range(3)))])
 run.find_places = lambda listen: next(places, None) or found(listen)
 sys.argv = ["sipmend", "demo", "--once"]
 main()
