@@ -18,9 +18,9 @@ class Binding:
 
     `contact` is the addr-spec of its last accepted REGISTER, octet for octet; `shown` is the URI that stands for it
     towards the server (empty when its own Contact was left). `expires_at` and `last_used` are seconds on the
-    driver's clock. `dialog_flow` is where requests within a dialog go, once one came from another port of the same
-    address (protocol 3.3); `outbound` whether the registrar said that it keeps flows (RFC 5626). `serial` tells apart
-    bindings of equal identity at two sites (protocol 2.7).
+    driver's clock; `refreshed` is when its last REGISTER was accepted. `dialog_flow` is where requests within a dialog
+    go, once one came from another port of the same address (protocol 3.3); `outbound` whether the registrar said that
+    it keeps flows (RFC 5626). `serial` tells apart bindings of equal identity at two sites (protocol 2.7).
     """
 
     __slots__ = (
@@ -35,6 +35,7 @@ class Binding:
         "instance",
         "last_used",
         "outbound",
+        "refreshed",
         "reg_id",
         "serial",
         "shown",
@@ -59,6 +60,7 @@ class Binding:
         self.shown = b""
         self.state: int = TENTATIVE
         self.expires_at = 0.0
+        self.refreshed = 0.0
         self.last_used = 0.0
         self.call_id = b""
         self.auth_user = b""

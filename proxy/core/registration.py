@@ -184,6 +184,7 @@ def _commit(named: Named, registration: Registration, expires: int, outbound: bo
         node.counts.dropped["bindings_full"] += 1
         return False
     binding.contact_key = contact_key(parse_name_addr(b"<%b>" % binding.contact).uri)
+    binding.refreshed = node.now
     binding.expires_at = node.now + expires
     binding.last_used = node.now
     binding.call_id = registration.call_id

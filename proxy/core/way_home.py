@@ -125,12 +125,15 @@ class WayHome:
         if response.status >= 200:
             binding, flow, request = context.binding, context.flow, context.request
             strayed = binding is not None and binding.flow.key != flow.key and binding.auth_user != b""
+            if binding is not None and binding.refreshed > context.started:
+                strayed = False  # it registered from elsewhere when it had sent this
             if binding is not None and strayed and request is not None and username(request) == binding.auth_user:
                 self._node.bindings.move(binding, flow)
                 out.append(StoreBindings([binding], 0))
                 return
             marked = context.marked
-            if marked is not None and marked.flow.key != flow.key and flow.listener.transport == UDP:
+            newer = marked is not None and marked.refreshed > context.started
+            if marked is not None and not newer and marked.flow.key != flow.key and flow.listener.transport == UDP:
                 # Its own Record-Route, from its own IP: another port of its NAT. The call follows, new calls do not.
                 marked.dialog_flow = flow
 
