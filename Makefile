@@ -41,6 +41,7 @@ lint: $(TEST_READY)
 # The programs the tests talk to. Never fails: what cannot be installed is named, and its tests skip.
 peers:
 	scripts/install-peers.sh
+	scripts/install-browser-tests.sh
 
 compile: $(COMPILED_READY)
 
@@ -68,5 +69,5 @@ $(COMPILED_READY): $(SOURCES) $(SETTINGS) setup.py scripts/build_backend.py | $(
 
 clean:
 	rm -rf $(VENV) $(COMPILED) .tox build dist *.egg-info work htmlcov .coverage .coverage.* \
-		.mypy_cache .ruff_cache .pytest_cache .hypothesis
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis tests/interop/browser/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

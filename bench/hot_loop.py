@@ -35,6 +35,7 @@ CONFIG = {
         "uri": f"sip:{calls.SERVER}:{calls.SERVER_PORT}",
         "bind": "udp://127.0.0.1:15071",
         "address": "127.0.0.1",
+        "large_requests": "udp",  # as the other proxies in the comparison do
     },
     "public_address": "127.0.0.1",
     "listen": ["udp://127.0.0.1:15060"],

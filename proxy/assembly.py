@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 from plugins import ORDER
-from proxy.config.address import public_host, public_port
+from proxy.certificate import CertificateError, read_certificate
+from proxy.config.address import public_host, public_port, uses_tls
+from proxy.config.certificates import listener_pairs
 from proxy.config.model import Config
 from proxy.config.units import is_wildcard
 from proxy.core.settings import CoreSettings, Network
 from proxy.counts import Counts
-from proxy.flow import CLIENT, SERVER, TCP, TRANSPORTS, UDP, Listener
+from proxy.flow import CLIENT, SERVER, TCP, TLS, TRANSPORTS, UDP, WSS, Listener
 from proxy.repair.catalog import Catalog, Choice
 from proxy.repair.pipeline import Pipeline
 from proxy.sip.registry import VIA
@@ -45,7 +48,10 @@ def local_address_towards(host: str, port: int) -> str:
 
 
 def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listener, ...]:
-    """All our sockets: those for clients as listed, then UDP and TCP towards the server. Raises OSError."""
+    """All our sockets: those for clients as listed, then UDP, TCP and where it is used TLS towards the server.
+
+    Raises OSError where there is no way to the server.
+    """
     listeners: list[Listener] = []
     for item in config.listen:
         uri = item.uri
@@ -61,7 +67,7 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
                 uri.port,
                 host,
                 public_port(item),
-                frozenset(name.lower().encode() for name in item.names),
+                frozenset(name.lower().encode() for name in (*item.names, *_certified(config, uri.transport))),
                 tuple(str(network) for network in item.proxies),
                 item.contact,
             )
@@ -70,9 +76,18 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
     own = config.server.address
     if own is None:
         own = local_address_towards(*addresses[0][1:]) if is_wildcard(bind.host) else bind.host
-    for transport in (UDP, TCP):
+    for transport in (UDP, TCP, TLS) if uses_tls(config.server) else (UDP, TCP):
         listeners.append(Listener(len(listeners), SERVER, transport, bind.host, bind.port, own, bind.port))
     return tuple(listeners)
+
+
+def _certified(config: Config, transport: str) -> Iterator[str]:
+    """The names in our certificates: by those, too, clients know a listener with TLS (protocol 7.4)."""
+    if TRANSPORTS.index(transport) in (TLS, WSS):
+        for _, (file, _) in listener_pairs(config):
+            # What is wrong with a file, whoever uses it says.
+            with suppress(CertificateError):
+                yield from (name for name in read_certificate(file).hosts if "*" not in name)
 
 
 def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Sequence[Address]) -> CoreSettings:
@@ -91,6 +106,7 @@ def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Se
         contact_user=server.contact_user,
         options_gone=server.options_gone,
         linger=limits.linger,
+        reconnect=limits.reconnect,
         guest_ttl=limits.guest_ttl,
         max_guests=limits.guests,
         max_bindings=limits.bindings,
@@ -101,6 +117,8 @@ def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Se
         max_header_lines=limits.max_header_lines,
         health_interval=server.health.interval,
         health_timeout=server.health.timeout,
+        give_up=server.health.give_up,
+        large_by_stream=server.large_requests == "tcp",
         timers=Timers(timers.t1, timers.t2, timers.t4, timers.c),
     )
 

@@ -18,12 +18,15 @@ class Binding:
 
     `contact` is the addr-spec of its last accepted REGISTER, octet for octet; `shown` is the URI that stands for it
     towards the server (empty when its own Contact was left). `expires_at` and `last_used` are seconds on the
-    driver's clock; `refreshed` is when its last REGISTER was accepted. `dialog_flow` is where requests within a dialog
-    go, once one came from another port of the same address (protocol 3.3); `outbound` whether the registrar said that
-    it keeps flows (RFC 5626). `serial` tells apart bindings of equal identity at two sites (protocol 2.7).
+    driver's clock; `stored_until` is the expiry that the store knows, which is later (`core.acceptance`). `refreshed`
+    is when its last REGISTER was accepted, `interval` the time between the last two (0.0 after the first).
+    `abandoned` is set when the page behind it went away (protocol 3.4). `dialog_flow` is where requests within a
+    dialog go, once one came from another port of the same address (protocol 3.3); `outbound` whether the registrar
+    said that it keeps flows (RFC 5626). `serial` tells apart bindings of equal identity at two sites (protocol 2.7).
     """
 
     __slots__ = (
+        "abandoned",
         "aor",
         "auth_user",
         "call_id",
@@ -33,6 +36,7 @@ class Binding:
         "expires_at",
         "flow",
         "instance",
+        "interval",
         "last_used",
         "outbound",
         "refreshed",
@@ -40,6 +44,7 @@ class Binding:
         "serial",
         "shown",
         "state",
+        "stored_until",
         "token",
         "user",
         "user_agent",
@@ -60,8 +65,11 @@ class Binding:
         self.shown = b""
         self.state: int = TENTATIVE
         self.expires_at = 0.0
+        self.stored_until = 0.0
         self.refreshed = 0.0
+        self.interval = 0.0
         self.last_used = 0.0
+        self.abandoned = False
         self.call_id = b""
         self.auth_user = b""
         self.user_agent = b""

@@ -26,16 +26,16 @@ from twisted.python.failure import Failure
 from plugins import ORDER
 from proxy import explain as dry_run
 from proxy.assembly import make_listeners, make_settings, rule_choices
-from proxy.config.address import targets_of
+from proxy.config.address import targets_of, uses_tls
 from proxy.config.errors import ConfigError, ConfigErrors, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
-from proxy.config.network import check_network
+from proxy.config.network import check_network, warn_of_network
 from proxy.config.render import render_effective
 from proxy.config.source import Source
 from proxy.demo.run import run_demo
 from proxy.explain_text import as_object, print_explanation
-from proxy.flow import TRANSPORTS, UDP
+from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.service import Service, StartError
 from proxy.sip.errors import ParseError
@@ -117,6 +117,8 @@ def check(file: str) -> None:
     # A port in use is no mistake while sipmend itself runs, and that is when a reload wants this command.
     for warning in check_network(config, ports=True, has_address=_known, has_service=_known):
         click.echo(f"{warning}; that is well if sipmend itself runs", err=True)
+    for warning in warn_of_network(config):
+        click.echo(f"{warning}", err=True)
     click.echo(render_effective(config), nl=False)
 
 
@@ -264,9 +266,10 @@ def setting_of(config: Config) -> dry_run.Setting:
     for target in targets_of(config.server):
         with contextlib.suppress(ValueError):
             servers.append(ipaddress.ip_network(target.uri.host))
-            transport = TRANSPORTS.index(target.uri.transport or "udp")
-            addresses.append((transport, target.uri.host, target.uri.port or 5060))
-    addresses = addresses or [(UDP, dry_run.OUR_ADDRESS, 5060)]
+            transport = TLS if target.uri.scheme == "sips" else TRANSPORTS.index(target.uri.transport or "udp")
+            addresses.append((transport, target.uri.host, target.uri.port or DEFAULT_PORTS[transport]))
+    usual = TLS if uses_tls(config.server) else UDP
+    addresses = addresses or [(usual, dry_run.OUR_ADDRESS, DEFAULT_PORTS[usual])]
     core = make_settings(config, make_listeners(config, addresses), addresses)
     return dry_run.Setting(chosen, modes, core, tuple(servers))
 

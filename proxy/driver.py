@@ -127,10 +127,9 @@ class Driver:
         ticket = effect.ticket
 
         def saved() -> None:
-            if ticket:
-                self.deliver(BindingsStored(ticket, self._clock()))
+            self.deliver(BindingsStored(ticket, self._clock()))
 
-        self._store.save(effect.bindings, saved)
+        self._store.save(effect.bindings, saved if ticket else None)
 
     # -- timers
 

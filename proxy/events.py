@@ -5,7 +5,14 @@ Every event carries `now`, the time in seconds on the driver's monotonic clock: 
 
 from __future__ import annotations
 
+from typing import Final
+
+from proxy.binding import Binding
 from proxy.flow import Flow
+
+# The reason of `FlowClosed` where a browser said 1001 (RFC 6455 section 7.4.1): the page is gone, and with it its
+# random Contact.
+GOING_AWAY: Final = "going_away"
 
 
 class MessageReceived:
@@ -53,7 +60,8 @@ class FlowOpened:
 class FlowClosed:
     """A stream connection ended, or could not be made; `reason` is for the log and the metrics label.
 
-    Nothing more arrives on the flow, and what was queued for it is lost.
+    Nothing more arrives on the flow, and what was queued for it is lost. The core knows one reason by name:
+    `GOING_AWAY`, a WebSocket that the client closed with code 1001 (RFC 6455 section 7.4.1).
     """
 
     __slots__ = ("flow", "now", "reason")
@@ -89,6 +97,20 @@ class BindingsStored:
         self.now = now
 
 
+class BindingsLoaded:
+    """The bindings of an earlier run, as the store kept them; their tokens name the same clients as then.
+
+    Their flows are made anew: open for UDP, closed where a connection is needed that only the client can make. Comes
+    once, before the first message.
+    """
+
+    __slots__ = ("bindings", "now")
+
+    def __init__(self, bindings: list[Binding], now: float) -> None:
+        self.bindings = bindings
+        self.now = now
+
+
 class TargetsResolved:
     """The server's name was looked up again. `addresses` are `(transport, host, port)` in the order to try."""
 
@@ -100,5 +122,12 @@ class TargetsResolved:
 
 
 Event = (
-    MessageReceived | FramingFailed | FlowOpened | FlowClosed | SendFailed | BindingsStored | TargetsResolved
+    MessageReceived
+    | FramingFailed
+    | FlowOpened
+    | FlowClosed
+    | SendFailed
+    | BindingsStored
+    | BindingsLoaded
+    | TargetsResolved
 )

@@ -100,11 +100,14 @@ class Flow:
     `number` identifies a stream connection and is `NO_CONNECTION` for UDP. `open` is true while the flow can carry
     messages (a UDP flow always can); the core clears it when the transport reports the end of the connection.
     `heard` is the time (seconds) of the last message that arrived on it; `mark` its number as written in tokens.
-    `subject` is the name of the client behind it while it is a guest, filled in by `core.tokens`.
+    `former` is the token of a client that has registered elsewhere since, and the Contact it had here: another tab
+    of the same instance (protocol 8.4). `subject` is the name of the client behind it while it is a guest, filled in by
+    `core.tokens`.
     """
 
     __slots__ = (
         "address",
+        "former",
         "heard",
         "hop",
         "key",
@@ -143,6 +146,7 @@ class Flow:
         self.received = remote_host.encode()
         self.rport = b"%d" % remote_port
         self.subject = b""
+        self.former: tuple[bytes, bytes] | None = None
         # The Via that requests on it bring, kept by `core.hops`.
         self.hop: object = None
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.

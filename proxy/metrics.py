@@ -49,6 +49,15 @@ class Gauges(Protocol):
         """1 after the start, one more after each reload that was accepted."""
 
 
+class Writes(Protocol):
+    """The store, as far as figures go."""
+
+    results: dict[str, int]
+
+    def waiting(self) -> int:
+        """How many bindings wait to be written."""
+
+
 class Collector:
     """Reads the counts, the gauges and the resolver's results at each scrape.
 
@@ -62,12 +71,14 @@ class Collector:
         listeners: Sequence[Listener],
         gauges: Gauges,
         dns_results: Mapping[str, int],
+        store: Writes,
         version: str,
     ) -> None:
         self._counts = counts
         self._listeners = listeners
         self._gauges = gauges
         self._dns_results = dns_results
+        self._store = store
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -132,6 +143,13 @@ class Collector:
             _named(self._dns_results),
         )
 
+        yield _counter(
+            "store_writes",
+            "Bindings given to the store by result; late counts answers that went before their binding was written",
+            ("result",),
+            _named(self._store.results),
+        )
+
     def _durations(self) -> Metric:
         family = HistogramMetricFamily(
             PREFIX + "transaction_duration_seconds",
@@ -150,6 +168,7 @@ class Collector:
         yield _gauge("transactions", "Live transactions", ("kind",), _named(transactions))
         yield _gauge("timers", "Entries in the timer wheel", (), [((), gauges.timers())])
         yield _gauge("bindings", "Bindings of clients", ("state",), _named(gauges.bindings()))
+        yield _gauge("store_waiting", "Bindings that wait to be written", (), [((), self._store.waiting())])
         yield _gauge("guests", "Clients served without a registration", (), [((), gauges.guests())])
         yield _gauge("flows", "Open flows", ("transport",), _named(gauges.flows()))
         text = "Counts the configurations accepted since the start"

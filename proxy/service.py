@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -17,50 +16,44 @@ from twisted.internet.task import deferLater
 
 from proxy.admin import make_site
 from proxy.assembly import make_listeners, make_pipelines, make_settings
-from proxy.config.address import targets_of
+from proxy.certificate import CertificateError
+from proxy.config.address import targets_of, uses_tls
 from proxy.config.keyfile import KeyFileError, load_or_create_key
 from proxy.config.model import Config
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
 from proxy.effects import Note
-from proxy.events import TargetsResolved
-from proxy.flow import UDP, Listener
+from proxy.events import BindingsLoaded, TargetsResolved
+from proxy.flow import TLS, Listener
 from proxy.gauges import CoreGauges
 from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
+from proxy.memory import settle_memory
 from proxy.metrics import Collector, install
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
+from proxy.sockets import Sockets
+from proxy.store.choice import make_store
+from proxy.store.contract import Store, StoreError
 from proxy.store.memory import MemoryStore
-from proxy.transport.contract import StreamLimits, Transport
-from proxy.transport.stream import StreamPort
-from proxy.transport.udp import UdpPort
-from proxy.whereabouts import Address, NotFoundError, Whereabouts
+from proxy.store.row import Row, bindings_of
+from proxy.whereabouts import SUPPORTED, Address, NotFoundError, Whereabouts
 
 # How long a stop waits for calls that are being set up, and how often it looks (seconds).
 DRAIN_LIMIT = 10.0
 DRAIN_STEP = 0.1
-# Few objects are made per message and none in cycles: collect seldom, and never look at what start-up made.
-GC_THRESHOLDS = (10_000, 20, 100)
 
 
 # What `reload` cannot change.
 FIXED = (
-    "server", "public_address", "listen", "tls", "profiles", "plugins", "limits", "timers", "store", "admin",
+    "server", "public_address", "listen", "profiles", "plugins", "limits", "timers", "store", "admin",
     "networks", "token_key",
 )  # fmt: skip
 
 
 class StartError(Exception):
     """The proxy cannot start; the text is one line for the administrator."""
-
-
-def settle_memory() -> None:
-    """Collect what start-up left, and look at the rest no more: it lives as long as the process."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class Service:
@@ -84,8 +77,8 @@ class Service:
         self._echo = echo
         self._settle = settle
         self._resolver = Resolver(reactor)
-        self._store = MemoryStore()
-        self._transports: list[Transport] = []
+        self._store: Store = MemoryStore()
+        self._sockets: Sockets | None = None
         self._where: Whereabouts | None = None
         self._driver: Driver | None = None
         self._core: ProxyCore | None = None
@@ -107,24 +100,34 @@ class Service:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:
             raise StartError(str(error)) from error
+        self._store = make_store(self._config.store, self._reactor, log.write_note)
         self._resolver.start()
         names = [target.uri for target in targets_of(self._config.server)]
-        where = Whereabouts(self._resolver, self._reactor, names, self._families(), self._moved, log.write_note)
+        supported = SUPPORTED | {TLS} if uses_tls(self._config.server) else SUPPORTED
+        where = Whereabouts(
+            self._resolver, self._reactor, names, self._families(), self._moved, log.write_note, supported
+        )
         self._where = where
         try:
             try:
                 addresses = await where.find()
+                rows = await self._store.load()
             except NotFoundError as error:
                 raise StartError(f"server: {error}") from error
+            except StoreError as error:
+                raise StartError(f"store: {error}") from error
             if self._draining:
-                return  # told to stop while DNS was asked: nothing is open yet
+                return  # told to stop while DNS and the disk were asked: no socket is open yet
             try:
                 listeners = make_listeners(self._config, addresses)
             except OSError as error:
                 host, port = addresses[0][1:]
                 raise StartError(f"no way to the server at {host}:{port}: {error.strerror or error}") from error
-            driver = self._build(listeners, addresses, keys, log)
+            driver = self._build(listeners, addresses, keys, log, rows)
             self._bind(listeners)
+        except CertificateError as error:
+            self._close()
+            raise StartError(f"tls: {error}") from error
         except StartError:
             self._close()
             raise
@@ -148,6 +151,7 @@ class Service:
         addresses: Sequence[Address],
         keys: tuple[bytes, ...],
         log: OperatorLog,
+        rows: Sequence[Row],
     ) -> Driver:
         config = self._config
         counts = Counts(len(listeners))
@@ -156,45 +160,37 @@ class Service:
         core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
         driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         self._driver = driver
-        limits = config.limits
-        stream_limits = StreamLimits(
-            limits.max_head,
-            limits.max_message,
-            limits.max_header_lines,
-            limits.write_buffer,
-            limits.idle_stream,
-            connections=limits.flows,
+        sockets = Sockets(
+            config, listeners, self._reactor, core, driver.deliver, log.write_note, self._names_of_server
         )
+        self._sockets = sockets
+        driver.attach(sockets.transports)
         flows = core.node.flows
-        for listener in listeners:
-            if listener.transport == UDP:
-                self._transports.append(UdpPort(listener, self._reactor, flows, driver.deliver, monotonic))
-            else:
-                self._transports.append(
-                    StreamPort(
-                        listener,
-                        self._reactor,
-                        flows,
-                        driver.deliver,
-                        monotonic,
-                        stream_limits,
-                        counts,
-                        core.node.bindings.has_registered,
-                    )
-                )
-        driver.attach(self._transports)
+        driver.deliver(BindingsLoaded(bindings_of(rows, listeners, flows, monotonic(), time()), monotonic()))
         self._gauges = CoreGauges(core)
         registry = CollectorRegistry()
-        install(registry, Collector(counts, listeners, self._gauges, self._resolver.results, version("sipmend")))
+        install(
+            registry,
+            Collector(counts, listeners, self._gauges, self._resolver.results, self._store, version("sipmend")),
+        )
         self._site = make_site(registry, self.readiness, self._reactor)
         return driver
 
+    def _names_of_server(self, host: str) -> tuple[str, ...]:
+        """The domains that the server at that address may have: the names it was found by, and our own (RFC 5922)."""
+        found = self._where.names.get(host, ()) if self._where is not None else ()
+        return tuple(dict.fromkeys((*found, self._config.server.domain, host)))
+
     def _bind(self, listeners: tuple[Listener, ...]) -> None:
-        for transport, listener in zip(self._transports, listeners, strict=True):
+        sockets = self._sockets
+        if sockets is None:
+            return
+        for transport, listener in zip(sockets.transports, listeners, strict=True):
             try:
                 transport.listen()
             except CannotListenError as error:
                 raise StartError(f"{listener} cannot be bound: {_reason(error)}") from error
+        sockets.watch()
         admin = self._config.admin.listen
         if admin is not None:
             try:
@@ -222,20 +218,26 @@ class Service:
         return None
 
     def reload(self, config: Config) -> None:
-        """Take over what can change while calls run: repair modes and settings, the log level.
+        """Take over what can change while calls run: repair modes and settings, certificates, the log level.
 
         Raises CatalogError for unknown rules. What needs other sockets is named in the log and waits for a restart.
         """
-        core = self._core
-        log = self._log
-        if core is None or self._gauges is None or log is None:
+        core, log, sockets = self._core, self._log, self._sockets
+        if core is None or self._gauges is None or log is None or sockets is None:
+            return
+        try:
+            sockets.use_certificates(config)
+        except CertificateError as error:
+            log.write_note(Note("error", "not reloaded: tls: {error}", {"error": str(error)}))
             return
         pipelines = make_pipelines(config, core.counts, core.node.settings.local_networks)
         core.node.use_pipelines(*pipelines)
         log.set_level(config.log.level)
         self._gauges.generation += 1
         # Compared with what runs, and not with the file before: what needed a restart then still does.
-        waiting = [name for name in FIXED if getattr(config, name) != getattr(self._config, name)]
+        wanted_server = config.server.model_copy(update={"tls": self._config.server.tls})
+        fixed = config.model_copy(update={"server": wanted_server})
+        waiting = [name for name in FIXED if getattr(fixed, name) != getattr(self._config, name)]
         was, wanted = self._config.log, config.log
         waiting += [f"log.{name}" for name in ("format", "file") if getattr(was, name) != getattr(wanted, name)]
         if waiting:
@@ -267,8 +269,8 @@ class Service:
             self._where.stop()
         if self._driver is not None:
             self._driver.stop()
-        for transport in self._transports:
-            transport.stop()
+        if self._sockets is not None:
+            self._sockets.stop()
         if self._admin is not None:
             self._admin.stopListening()
             self._admin = None

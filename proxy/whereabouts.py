@@ -19,7 +19,7 @@ from proxy.resolver import Location
 
 Address = tuple[int, str, int]
 
-# The transports that our server-side sockets speak.
+# The transports that our server-side sockets always speak.
 SUPPORTED = frozenset((UDP, TCP))
 # Seconds: no look comes sooner than that after the last, and one that failed is repeated so soon.
 SHORTEST = 5.0
@@ -77,7 +77,12 @@ class Whereabouts:
         families: tuple[str, ...],
         moved: Callable[[tuple[Address, ...]], None],
         note: Callable[[Note], None],
+        supported: frozenset[int] = SUPPORTED,
     ) -> None:
+        """`supported` are the transports of our server-side sockets."""
+        # The names under which each IP address was found.
+        self.names: dict[str, tuple[str, ...]] = {}
+        self._supported = supported
         self.addresses: tuple[Address, ...] = ()
         self._resolver = resolver
         self._reactor = reactor
@@ -109,17 +114,21 @@ class Whereabouts:
     async def _look(self) -> tuple[tuple[Address, ...], float, list[str]]:
         found: list[Address] = []
         troubles: list[str] = []
+        names: dict[str, dict[str, None]] = {}
         ttl = float("inf")
         for name in self._names:
             try:
                 location = await self._resolver.locate(
-                    name.host, name.port or 0, name.transport, name.scheme == "sips", SUPPORTED, self._families
+                    name.host, name.port or 0, name.transport, name.scheme == "sips", self._supported, self._families
                 )
             except Unlocatable as error:
                 raise NotFoundError(f"{name} cannot be resolved: {error.reason}") from error
             found += location.addresses
+            for _, host, _ in location.addresses:
+                names.setdefault(host, {})[name.host] = None
             troubles += location.troubles
             ttl = min(ttl, location.ttl)
+        self.names = {host: tuple(known) for host, known in names.items()}
         # Two targets may be one machine: it is tried once, at its better place.
         return tuple(dict.fromkeys(found)), ttl, troubles
 

@@ -6,12 +6,24 @@ set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 
-# command:package:what the tests do with it
+# command (or file):package:what the tests do with it
+modules=${KAMAILIO_MODULES:-/usr/lib/*/kamailio/modules}
 peers="kamailio:kamailio:registrar_and_proxy_to_interoperate_with
+$modules/tls.so:kamailio-tls-modules:the_same_by_TLS
 sipp:sip-tester:call_scenarios_and_load
 sipsak:sipsak:a_client_that_listens_on_another_port
 promtool:prometheus:checks_of_metrics_and_alerts
-nft:nftables:packet_loss_in_a_network_namespace"
+nft:nftables:packet_loss_and_NAT_in_network_namespaces
+ip:iproute2:network_namespaces
+conntrack:conntrack:a_NAT_that_forgets
+$modules/websocket.so:kamailio-websocket-modules:browsers_without_the_proxy
+chromium:chromium:a_real_browser
+node:nodejs:steers_the_browser
+npm:npm:installs_SIP.js_and_JsSIP"
+
+exists() {
+    [ -e "$1" ]
+}
 
 missing_packages=""
 missing_lines=""
@@ -20,6 +32,8 @@ for peer in $peers; do
     rest=${peer#*:}
     package=${rest%%:*}
     command -v "$command" >/dev/null 2>&1 && continue
+    # shellcheck disable=SC2086  # the wildcards are meant
+    case $command in /*) exists $command && continue ;; esac
     missing_packages="$missing_packages $package"
     missing_lines="$missing_lines
   $command (package $package): $(echo "${rest#*:}" | tr _ ' ')"

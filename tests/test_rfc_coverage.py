@@ -19,7 +19,9 @@ TABLES = (
     "RFC 4320",
     "RFC 5393",
     "RFC 5658",
+    "RFC 5922",
     "RFC 6026",
+    "RFC 7118",
 )
 HEADING = "| section | sentence | supported | shown by |\n|---|---|---|---|\n"
 SECTION = re.compile(r"\d+(\.\d+)*( step \d+)?").fullmatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,12 @@ class System:
     def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", str(SCRIPTS / script), *arguments],
-            env={"PATH": str(self.bin), "POLICY_RC_D": str(self.policy), **environment},
+            env={
+                "PATH": str(self.bin),
+                "POLICY_RC_D": str(self.policy),
+                "KAMAILIO_MODULES": str(self.bin),
+                **environment,
+            },
             capture_output=True,
             text=True,
             timeout=60,
@@ -52,9 +58,13 @@ def system(tmp_path):
 def with_peers(system: System, *names: str) -> None:
     for name in names:
         system.program(name)
+        if name == "kamailio":
+            (system.bin / "tls.so").touch()
+            (system.bin / "websocket.so").touch()
 
 
-ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft")
+BROWSER_PEERS = ("ip", "conntrack", "chromium", "node", "npm")
+ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft", *BROWSER_PEERS)
 
 
 class TestInstallPeers:
@@ -72,8 +82,13 @@ class TestInstallPeers:
         assert "sipp (package sip-tester)" in result.stderr
         assert "WILL BE SKIPPED" in result.stderr
 
+    def test_a_module_that_is_missing_is_a_package_of_its_own(self, system):
+        with_peers(system, *ALL_PEERS)
+        (system.bin / "tls.so").unlink()
+        assert "(package kamailio-tls-modules): the same by TLS" in system.run("install-peers.sh").stderr
+
     def test_without_root_says_which_command_would_help(self, system):
-        with_peers(system, "kamailio", "nft", "sipp", "apt-get")
+        with_peers(system, "kamailio", "nft", "sipp", *BROWSER_PEERS, "apt-get")
         system.program("id", "echo 1000")
         result = system.run("install-peers.sh")
         assert result.returncode == 0
@@ -81,7 +96,7 @@ class TestInstallPeers:
         assert [call for call in system.called() if call.startswith("apt-get")] == []
 
     def test_as_root_installs_what_is_missing_without_questions(self, system):
-        with_peers(system, "kamailio", "nft", "sipp")
+        with_peers(system, "kamailio", "nft", "sipp", *BROWSER_PEERS)
         system.program("id", "echo 0")
         system.program("apt-get", f'[ "$DEBIAN_FRONTEND" = noninteractive ] && [ -x "{system.policy}" ]')
         system.program("apt-cache", "echo 'Candidate: 1.0'")
@@ -123,7 +138,7 @@ class TestInstallPeers:
         assert not system.policy.exists()
 
     def test_installs_the_others_where_one_package_is_unknown(self, system):
-        with_peers(system, "kamailio", "nft", "sipp")
+        with_peers(system, "kamailio", "nft", "sipp", *BROWSER_PEERS)
         system.program("id", "echo 0")
         system.program("apt-get")
         system.program("apt-cache", 'case "$2" in sipsak) echo "Candidate: (none)";; *) echo "Candidate: 2";; esac')
@@ -131,6 +146,45 @@ class TestInstallPeers:
         assert result.returncode == 0
         assert "no sipsak" in result.stderr
         assert any(call.endswith("install prometheus") for call in system.called())
+
+
+class TestInstallBrowserTests:
+    """Packages come from the lock file, once."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        folder = tmp_path / "browser"
+        (folder / "node_modules").mkdir(parents=True)
+        (folder / "package-lock.json").touch()
+        return folder
+
+    def outcome(self, system, folder):
+        return system.run("install-browser-tests.sh", BROWSER_TESTS=str(folder))
+
+    def test_installs_what_the_lock_file_says(self, system, folder):
+        system.program("npm")
+        assert self.outcome(system, folder).returncode == 0
+        assert system.called() == ["npm ci --silent"]
+
+    @pytest.mark.parametrize("newer", [True, False])
+    def test_installs_again_only_when_the_lock_file_is_newer(self, system, folder, newer):
+        system.program("npm")
+        (folder / "node_modules" / ".package-lock.json").touch()
+        os.utime(folder / "package-lock.json", (4e9, 4e9) if newer else (1e9, 1e9))
+        result = self.outcome(system, folder)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert len(system.called()) == newer
+
+    def test_without_npm_says_what_will_be_skipped(self, system, folder):
+        result = self.outcome(system, folder)
+        assert result.returncode == 0
+        assert "browser tests WILL BE SKIPPED. There is no npm here" in result.stderr
+
+    def test_goes_on_where_npm_fails(self, system, folder):
+        system.program("npm", "exit 1")
+        result = self.outcome(system, folder)
+        assert result.returncode == 0
+        assert "npm ci failed" in result.stderr
 
 
 class TestFindPython:

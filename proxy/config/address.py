@@ -28,8 +28,24 @@ def public_port(listener: ListenerSettings) -> int:
 
 
 def targets_of(server: ServerSettings) -> tuple[Target, ...]:
-    """The targets, also where they were written as one `uri`."""
-    return (Target(uri=server.uri),) if server.uri is not None else server.targets
+    """The targets in the order to try, also where they were written as one `uri`."""
+    if server.uri is not None:
+        return (Target(uri=server.uri),)
+    return tuple(sorted(server.targets, key=lambda target: target.priority))
+
+
+def uses_tls(server: ServerSettings) -> bool:
+    """True if any target is reached by TLS."""
+    return any(target.uri.scheme == "sips" or target.uri.transport == "tls" for target in targets_of(server))
+
+
+def shares_port(one: ListenUri, other: ListenUri) -> bool:
+    """True if both can be served by one socket: two stream transports whose first octets tell them apart."""
+    return (
+        (one.host, one.port) == (other.host, other.port)
+        and one.transport != other.transport
+        and "udp" not in (one.transport, other.transport)
+    )
 
 
 def overlaps(one: ListenUri, other: ListenUri) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config.address import overlaps, public_host, public_port
+from proxy.config.address import overlaps, public_host, public_port, shares_port, uses_tls
+from proxy.config.certificates import server_pair
 from proxy.config.errors import ConfigError, KeyPath, did_you_mean
 from proxy.config.fault import located
 from proxy.config.model import Config
@@ -35,7 +36,7 @@ def problems(config: Config) -> Iterator[Problem]:
     for path, text in unavailable(config):
         missing.add(path)
         yield Problem(path, text)
-    for check in (_server, _sockets, _public, _certificates, _itself, _bounds):
+    for check in (_server, _listeners, _sockets, _public, _certificates, _itself, _bounds):
         for problem in check(config):
             if problem.path not in missing:
                 yield problem
@@ -53,6 +54,10 @@ def _server(config: Config) -> Iterator[Problem]:
         if theirs is not None and server.bind.host != "::" and ours != theirs:
             text = f"the server has IPv{theirs} but the socket towards it, server.bind {server.bind}, has IPv{ours}"
             yield Problem(path, text, (path, ("server", "bind")))
+    if server.bind.transport not in ("udp", "tcp", "tls"):
+        usual = server.bind.model_copy(update={"transport": "udp"})
+        text = f"the server side has udp, tcp and tls on one port: write {usual}"
+        yield Problem(("server", "bind"), text)
     if server.address is not None and is_wildcard(server.address):
         yield Problem(("server", "address"), f"{server.address} is no address that the server can send to")
 
@@ -76,10 +81,30 @@ def _bound(config: Config) -> Iterator[tuple[KeyPath, ListenUri]]:
         yield ("admin", "listen"), ListenUri(transport="tcp", host=admin.host, port=admin.port)
 
 
+def _listeners(config: Config) -> Iterator[Problem]:
+    """Settings that a listener of this kind has no use for, and those that must be alike where a port is shared."""
+    for index, listener in enumerate(config.listen):
+        path: KeyPath = ("listen", index)
+        transport = listener.uri.transport
+        depends: tuple[KeyPath, ...] = ((*path, "uri"),)
+        for key in ("paths", "origins"):
+            if getattr(listener, key) and transport not in ("ws", "wss"):
+                yield Problem((*path, key), f"only ws and wss have it, and this listener has {transport}", depends)
+        if listener.trusted_proxies and transport == "udp":
+            yield Problem((*path, "trusted_proxies"), "only stream transports have it, and not udp", depends)
+        for other, earlier in enumerate(config.listen[:index]):
+            together = shares_port(listener.uri, earlier.uri)
+            if together and set(listener.trusted_proxies) != set(earlier.trusted_proxies):
+                text = f"should be the same as in listen[{other}], which shares the port"
+                yield Problem((*path, "trusted_proxies"), text, (*depends, ("listen", other)))
+
+
 def _sockets(config: Config) -> Iterator[Problem]:
     taken: list[tuple[KeyPath, ListenUri]] = []
     for path, uri in _bound(config):
         for other, first in taken:
+            if path[0] == other[0] == "listen" and shares_port(uri, first):
+                continue
             if path != other and overlaps(uri, first):
                 yield _clash(config, path, other, first)
                 break
@@ -116,6 +141,17 @@ def _certificates(config: Config) -> Iterator[Problem]:
         if listener.uri.transport in ("tls", "wss") and config.tls is None:
             text = f"{listener.uri.transport} needs the section tls with certificate and private_key"
             yield Problem(("listen", index, "uri"), text, (("listen", index, "uri"), ("tls",)))
+    own = config.server.tls
+    if (own.certificate is None) != (own.private_key is None):
+        missing, given = ("private_key", "certificate") if own.private_key is None else ("certificate", "private_key")
+        yield Problem(("server", "tls"), f"{given} needs {missing} too", (("server", "tls"),))
+    elif server_pair(config) is None and uses_tls(config.server):
+        path = next(path for path, uri in _server_uris(config) if uri.scheme == "sips" or uri.transport == "tls")
+        text = (
+            "TLS needs a certificate of ours, as the server will connect to us by TLS too: "
+            "write server.tls.certificate and private_key, or the section tls"
+        )
+        yield Problem(path, text, (path, ("tls",), ("server", "tls")))
 
 
 def _itself(config: Config) -> Iterator[Problem]:

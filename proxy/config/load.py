@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from proxy.config.certificates import certificate_files
 from proxy.config.check import Problem, problems
 from proxy.config.errors import ConfigError, ConfigErrors, KeyPath
 from proxy.config.fault import located, meant
 from proxy.config.keyfile import KeyFileError, default_key_path, read_key
-from proxy.config.model import Config
+from proxy.config.model import STORE_NAME, Config
 from proxy.config.source import Source
 
 # What stands in for a wrong value while the rest of the file is checked; problems that depend on it are not reported.
@@ -52,6 +53,8 @@ def parse_config(text: str, file: str, environ: Mapping[str, str]) -> Config:
         reported = [fault for fault in error.errors() if not _touches(fault["loc"], source.broken)]
         faults = [located(source.origin, Config, fault) for fault in reported]
         config, broken = _salvage(data, context, source)
+    if "store" not in source.data:
+        config = config.model_copy(update={"store": f"sqlite:{config.token_key.with_name(STORE_NAME)}"})
     found = [*problems(config), *_files(config, own_key)]
     faults += [
         source.origin.error(problem.path, problem.text)
@@ -128,12 +131,11 @@ def _touches(path: KeyPath, broken: Iterable[KeyPath]) -> bool:
 def _files(config: Config, own_key: bool) -> list[Problem]:
     """The files that the settings name and that cannot be used."""
     found: list[Problem] = []
-    if config.tls is not None:
-        for key, path in (("certificate", config.tls.certificate), ("private_key", config.tls.private_key)):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                found.append(Problem(("tls", key), f"{path} cannot be read: {error.strerror or error}"))
+    for key, path in certificate_files(config):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            found.append(Problem(key, f"{path} cannot be read: {error.strerror or error}"))
     if own_key:
         try:
             read_key(config.token_key)

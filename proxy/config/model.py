@@ -12,8 +12,22 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJs
 
 from proxy.config.errors import Origin
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
-from proxy.config.units import Count, File, Host, Network, Port, Positive, Share, Size, switch_word, whole_schema
+from proxy.config.units import (
+    Count,
+    Duration,
+    File,
+    Host,
+    Network,
+    Port,
+    Positive,
+    Share,
+    Size,
+    store_place,
+    switch_word,
+    whole_schema,
+)
 from proxy.config.uris import AdminListen, HostPort, Listen, ListenUri, PublicAddress, Server
+from proxy.config.web import RequestPath, WebOrigin
 
 Switch = Annotated[
     Literal["auto", "on", "off"],
@@ -21,6 +35,7 @@ Switch = Annotated[
     WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
 ]
 SYSTEM_KEY = Path("/var/lib/sipmend/token.key")
+STORE_NAME = "bindings.db"
 
 
 class Target(Section):
@@ -36,6 +51,19 @@ class Health(Section):
 
     interval: Positive = Field(30.0, description="time between two OPTIONS to a target")
     timeout: Positive = Field(5.0, description="without an answer for so long it is down")
+    give_up: Positive = Field(4.0, description="a request without any answer for so long goes to the next target")
+
+
+class ServerTls(Section):
+    """TLS towards the server. Its certificate must name the host of its URI, or `server.domain` (RFC 5922)."""
+
+    ca: File | None = Field(
+        None, description="CA certificates, PEM, that vouch for the server; default: those of the system"
+    )
+    certificate: File | None = Field(
+        None, description="our certificate chain, PEM, for the server; default: that of the section `tls`"
+    )
+    private_key: File | None = Field(None, description="its private key, PEM, without a password")
 
 
 class ServerSettings(Section):
@@ -46,17 +74,23 @@ class ServerSettings(Section):
     targets: tuple[Target, ...] = Field((), description="several addresses of the server, in place of `uri`")
     bind: Listen = Field(
         ListenUri(transport="udp", host="0.0.0.0", port=5070),
-        description="the socket that faces the server; UDP and TCP of this port are both used",
+        description="the socket that faces the server; UDP, TCP and, if the server uses it, TLS are all on this port",
     )
     address: Host | None = Field(
         None, description="our address as the server sees it; default: the local address that routes to the server"
     )
     path: Switch = Field("auto", description="send Path (RFC 3327): `auto` stops for a target that refuses it with 420")
     health: Health = Field(Health(), description="how the targets are watched")
+    tls: ServerTls = Field(ServerTls(), description="TLS towards the server")
     networks: tuple[Network, ...] = Field(
         (), description="further networks from which the server may send requests, and to which calls may go"
     )
     aliases: tuple[Host, ...] = Field((), description="further domains of the server, equal to `domain`")
+    large_requests: Literal["tcp", "udp"] = Field(
+        "tcp",
+        description="how a request above 1300 bytes goes to a server by UDP: by `tcp` where the server has it, else "
+        "by UDP; or always by `udp`",
+    )
     in_dialog: Literal["server", "follow"] = Field(
         "server", description="a request in a dialog goes to the `server`, or may `follow` addresses it signed before"
     )
@@ -84,6 +118,19 @@ class ListenerSettings(Section):
     proxies: tuple[Network, ...] = Field(
         (), description="SIP proxies that may stand between clients and this listener: their Contacts are left alone"
     )
+    paths: tuple[RequestPath, ...] = Field(
+        (), description="request paths at which a ws or wss listener answers, such as /sip; default: every path"
+    )
+    origins: tuple[WebOrigin, ...] = Field(
+        (),
+        description="web sites whose pages may connect by ws or wss, as the header Origin names them, and `none` for "
+        "clients that send no Origin; default: all",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="load balancers before this listener that may name the client's address: by the PROXY protocol "
+        "(version 1 or 2), or with ws and wss by X-Forwarded-For",
+    )
     profile: str | None = Field(None, description="name of the profile for every client of this listener")
     contact: Literal["repair", "leave"] = Field("repair", description="`leave` never touches a reachable Contact")
 
@@ -102,11 +149,25 @@ def _some(items: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
     return items
 
 
-class TlsSettings(Section):
-    """The certificate for tls and wss listeners."""
+class CertificatePair(Section):
+    """A certificate and its private key."""
 
-    certificate: File = Field(description="certificate chain, PEM")
-    private_key: File = Field(description="its private key, PEM")
+    certificate: File = Field(description="certificate chain, PEM: the certificate itself comes first")
+    private_key: File = Field(description="its private key, PEM, without a password")
+
+
+class TlsSettings(CertificatePair):
+    """The certificates for tls and wss listeners. Files that change are read again within a minute."""
+
+    certificates: tuple[CertificatePair, ...] = Field(
+        (), description="further certificates: the name that a client asks for (SNI) chooses among all"
+    )
+    client_ca: File | None = Field(
+        None, description="CA certificates, PEM: clients of tls and wss listeners have to show a certificate of these"
+    )
+    client_certificate: Literal["required", "optional"] = Field(
+        "required", description="with `client_ca`: whether a client may also show none"
+    )
 
 
 class ProfileMatch(Section):
@@ -136,6 +197,9 @@ class Limits(Section):
         500, description="header lines of one message"
     )
     linger: Positive = Field(43200.0, description="how long running calls still reach a client after it unregistered")
+    reconnect: Duration = Field(
+        4.0, description="how long an incoming call waits for a client that lost its connection while it rang; 0s: not"
+    )
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")
     bindings: Count = Field(100000, description="registered clients")
@@ -145,6 +209,12 @@ class Limits(Section):
         "calls are answered 503, and as many again may wait for their end",
     )
     flows: Count = Field(100000, description="connections and UDP sources at once")
+    handshake: Positive = Field(
+        15.0, description="a new connection that is silent for so long, or shakes hands so slowly, is closed"
+    )
+    websocket_ping: Positive = Field(
+        30.0, description="a WebSocket silent for so long is pinged, and closed if it is silent for as long again"
+    )
     idle_stream: Positive = Field(
         3600.0, description="a connection silent for so long is closed, unless a client is registered on it"
     )
@@ -198,14 +268,16 @@ class Config(Section):
     listen: Annotated[tuple[ListenItem, ...], AfterValidator(_some)] = Field(
         description="the sockets for clients", json_schema_extra={"minItems": 1}
     )
-    tls: TlsSettings | None = Field(None, description="the certificate for tls and wss listeners")
+    tls: TlsSettings | None = Field(None, description="the certificates for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")
     plugins: tuple[PluginItem, ...] = Field((), description="repair rules of your own")
     limits: Limits = Field(Limits(), description="bounds")
     timers: Timers = Field(Timers(), description="timers of RFC 3261")
-    store: Annotated[str, Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$")] = Field(
-        "memory", description="where registered clients are kept: `memory`, `sqlite:PATH` or `redis://HOST`"
+    store: Annotated[str, Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$"), AfterValidator(store_place)] = Field(
+        f"sqlite:{SYSTEM_KEY.with_name(STORE_NAME)}",
+        description="where registered clients are kept: `sqlite:PATH` (survives a restart), `memory` (does not) or "
+        f"`redis://HOST`. Default: the file `{STORE_NAME}` beside `token_key`",
     )
     admin: AdminSettings = Field(AdminSettings(), description="metrics and health")
     log: LogSettings = Field(LogSettings(), description="logging")

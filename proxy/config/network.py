@@ -8,19 +8,21 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import time
 
 import dns.exception
 import dns.resolver
 
-from proxy.config.address import targets_of
+from proxy.config.address import public_port, targets_of
+from proxy.config.certificates import check_certificates, warn_of_certificates
 from proxy.config.errors import ConfigError, KeyPath
 from proxy.config.keyfile import KeyFileError, read_key
 from proxy.config.model import Config, ServerSettings, Target
 from proxy.config.units import host_family
 from proxy.config.uris import ListenUri, ServerUri
+from proxy.config.web import BLOCKED_PORTS
 
 Lookup = Callable[[str], bool]
 
@@ -38,11 +40,26 @@ def check_network(
     found: list[tuple[KeyPath, str]] = [
         *_sockets(config, ports),
         *_names(config.server, has_address or _has_address, has_service or _has_service),
-        *_certificate(config),
+        *check_certificates(config, time()),
         *_state(config),
+        *_store(config),
         *_log(config),
     ]
     return sorted(config.origin.error(path, text) for path, text in found)
+
+
+def warn_of_network(config: Config) -> list[ConfigError]:
+    """What works on this machine today, and not for everybody or not for long."""
+    found = [*warn_of_certificates(config, time()), *_blocked(config)]
+    return sorted(config.origin.error(path, text) for path, text in found)
+
+
+def _blocked(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    for index, listener in enumerate(config.listen):
+        port = public_port(listener)
+        if listener.uri.transport in ("ws", "wss") and port in BLOCKED_PORTS:
+            key = "uri" if listener.public_port is None else "public_port"
+            yield ("listen", index, key), f"browsers refuse to connect to port {port}: use another one, such as 8443"
 
 
 def _sockets(config: Config, ports: bool) -> Iterator[tuple[KeyPath, str]]:
@@ -131,25 +148,6 @@ def _has_service(name: str) -> bool:
         return False
 
 
-def _certificate(config: Config) -> Iterator[tuple[KeyPath, str]]:
-    if config.tls is None:
-        return
-    for key, path in (("certificate", config.tls.certificate), ("private_key", config.tls.private_key)):
-        if not os.access(path, os.R_OK):
-            yield ("tls", key), f"{path} cannot be read by this user"
-            return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # The empty password keeps OpenSSL from asking for one at the terminal.
-        context.load_cert_chain(config.tls.certificate, config.tls.private_key, password="")
-    except (ssl.SSLError, ValueError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) else str(error)
-        if reason == "KEY_VALUES_MISMATCH":
-            yield ("tls", "private_key"), f"{config.tls.private_key} is not the key of {config.tls.certificate}"
-        else:
-            yield ("tls", "certificate"), f"certificate and private_key are not a usable PEM pair ({reason})"
-
-
 def _state(config: Config) -> Iterator[tuple[KeyPath, str]]:
     try:
         read_key(config.token_key)
@@ -159,6 +157,24 @@ def _state(config: Config) -> Iterator[tuple[KeyPath, str]]:
             yield ("token_key",), f"{config.token_key} cannot be made: {folder} is not writable by this user"
     except KeyFileError as error:
         yield ("token_key",), str(error)
+
+
+def _store(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    kind, _, name = config.store.partition(":")
+    if kind != "sqlite":
+        return
+    path = Path(name)
+    if not path.parent.is_dir():
+        # The folder of the token key is made together with the key.
+        if path.parent != config.token_key.parent:
+            yield ("store",), f"{path} cannot be made: the folder {path.parent} does not exist"
+    elif path.exists() and not path.is_file():
+        yield ("store",), f"{path} is not a regular file"
+    elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        yield ("store",), f"{path} cannot be read and written by this user"
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        # Also beside a file that is there: SQLite keeps its log in a second one.
+        yield ("store",), f"{path} cannot be used: the folder {path.parent} is not writable by this user"
 
 
 def _log(config: Config) -> Iterator[tuple[KeyPath, str]]:

@@ -192,6 +192,8 @@ def _plural(kind: str) -> str:
         "network": "networks",
         "address or name": "addresses or names",
         "listener or section": "listeners (URI or section)",
+        "request path": "request paths",
+        "web origin": "web origins",
     }
     return words.get(kind, kind)
 

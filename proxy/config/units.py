@@ -131,6 +131,12 @@ def parse_file(value: object, info: ValidationInfo) -> Path:
     return Path(folder, value) if folder is not None else Path(value)
 
 
+def store_place(value: str, info: ValidationInfo) -> str:
+    """`sqlite:PATH` with the path as of a file; other stores as they are."""
+    kind, _, path = value.partition(":")
+    return f"sqlite:{parse_file(path, info)}" if kind == "sqlite" else value
+
+
 def shown(value: object) -> str:
     """A value as an error names it: short, quoted, in YAML's words."""
     if value is None:

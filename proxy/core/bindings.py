@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from proxy.binding import GONE, LINGERING, REGISTERED, Binding
 from proxy.core.settings import CoreSettings
+from proxy.core.succession import Inheritance, of_site
 from proxy.core.tokens import TokenMint
 from proxy.flow import Flow
 
@@ -33,9 +34,11 @@ class Bindings:
         "_by_identity",
         "_by_token",
         "_evicted",
+        "_inheritance",
         "_lingering",
         "_mint",
         "_settings",
+        "moved",
         "on_move",
     )
 
@@ -48,9 +51,12 @@ class Bindings:
         self._by_flow: dict[FlowKey, list[Binding]] = {}
         # Those whose registration ended, the one that ended first at the front.
         self._lingering: dict[bytes, Binding] = {}
+        self._inheritance = Inheritance()
         # Those that made room and are still in the store.
         self._evicted: list[Binding] = []
         self.on_move: Callable[[Binding], None] | None = None
+        # Set when one has taken another flow; for whoever waits for that, who clears it.
+        self.moved = False
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -86,11 +92,17 @@ class Bindings:
             for binding in self._by_aor.get(aor, ()):
                 if binding.contact_key == contact:
                     return binding
+        if flow.former is not None:
+            # Another tab of the same instance has registered since: this one's calls go on (protocol 8.4).
+            former = self._by_token.get(flow.former[0])
+            return former if former is not None and former.aor == aor else None
         return None
 
     def only_registered(self, aor: bytes) -> Binding | None:
         """The AoR's binding if it has exactly one that is registered (protocol 5.2)."""
         found = [b for b in self._by_aor.get(aor, ()) if b.state == REGISTERED]
+        if len(found) > 1:
+            found = [b for b in found if not b.abandoned]
         return found[0] if len(found) == 1 else None
 
     def uses(self, binding: Binding, flow: Flow) -> bool:
@@ -111,29 +123,48 @@ class Bindings:
         return None
 
     def find_or_make(
-        self, aor: bytes, user: bytes, instance: bytes, reg_id: int, contact: bytes, flow: Flow, call_id: bytes
+        self,
+        aor: bytes,
+        user: bytes,
+        instance: bytes,
+        reg_id: int,
+        contact: bytes,
+        flow: Flow,
+        call_id: bytes,
+        now: float = 0.0,
+        user_agent: bytes = b"",
     ) -> Binding:
-        """The binding that a Contact of a REGISTER names. A new one is tentative: it is in no table yet."""
-        serial = 0
-        while True:
-            identity = identity_of(aor, instance, reg_id, contact, serial)
-            known = self._by_identity.get(identity)
-            if known is None:
-                binding = Binding(self._mint.binding(identity), aor, user, instance, reg_id, contact, flow)
-                binding.serial = serial
-                return binding
-            if instance or not self._elsewhere(known, flow, call_id):
-                return known
-            serial += 1
+        """The binding that a Contact of a REGISTER names. A new one is tentative: it is in no table yet.
 
-    def _elsewhere(self, known: Binding, flow: Flow, call_id: bytes) -> bool:
-        """The same private Contact from another site, while the first is alive: another client (protocol 2.7)."""
-        return (
-            known.state == REGISTERED
-            and known.flow.open
-            and known.flow.remote_host != flow.remote_host
-            and known.call_id != call_id
-        )
+        With a `user_agent`, a new one gets the token of a page of the same client that went away (protocol 3.4).
+        """
+        same = [
+            binding
+            for binding in self._by_aor.get(aor, ())
+            if binding.instance == instance and (binding.reg_id == reg_id if instance else binding.contact == contact)
+        ]
+        known = (same[0] if same else None) if instance else of_site(same, flow, call_id, now)
+        if known is not None:
+            return known
+        serial = 0
+        identity = identity_of(aor, instance, reg_id, contact)
+        token = self._inheritance.token(self.of_aor(aor), identity, instance, reg_id, flow, user_agent, now)
+        while identity in self._by_identity or not token:
+            made = self._mint.binding(identity)
+            # A token may have been inherited by another client than it was made for.
+            if identity not in self._by_identity and made not in self._by_token:
+                token = made
+            else:
+                serial += 1
+                identity = identity_of(aor, instance, reg_id, contact, serial)
+        binding = Binding(token, aor, user, instance, reg_id, contact, flow)
+        binding.serial = serial
+        return binding
+
+    def current(self, binding: Binding) -> Binding:
+        """The binding as it is in the tables by now, if the same client is there; else itself."""
+        known = self._by_identity.get(self._identity(binding))
+        return known if known is not None and known.token == binding.token else binding
 
     # -- changing
 
@@ -150,27 +181,69 @@ class Bindings:
                 oldest = next(iter(self._lingering.values()))
                 self.remove(oldest)
                 self._evicted.append(oldest)
-            self._by_token[binding.token] = binding
-            self._by_identity[self._identity(binding)] = binding
-            self._by_aor.setdefault(binding.aor, []).append(binding)
-            self._by_flow.setdefault(flow.key, []).append(binding)
-            binding.flow = flow
+            self._enter(binding, flow)
+        elif self._by_token[binding.token] is not binding:
+            self.remove(self._by_token[binding.token])  # the page that went away: this is its heir
+            self._enter(binding, flow)
+            self.moved = True
         else:
             self.move(binding, flow)
         self._lingering.pop(binding.token, None)
         binding.state = REGISTERED
         return True
 
-    def move(self, binding: Binding, flow: Flow) -> None:
-        """From now on the binding is reached by that flow; the state stays (protocol 3.3)."""
+    def take_back(self, binding: Binding) -> bool:
+        """Put a binding of an earlier run into the tables, in the state it has. False if there is no room for it, or
+        its name or its client is there already."""
+        identity = self._identity(binding)
+        if (
+            len(self._by_token) >= self._settings.max_bindings
+            or binding.token in self._by_token
+            or identity in self._by_identity
+        ):
+            return False
+        self._enter(binding, binding.flow)
+        if binding.state == LINGERING:
+            self._lingering[binding.token] = binding
+        return True
+
+    def _enter(self, binding: Binding, flow: Flow) -> None:
+        identity = self._identity(binding)
+        twin = self._by_identity.get(identity)
+        if twin is not None:
+            self.remove(twin)  # one client by two tokens, from two REGISTERs that crossed: the later one counts
+            self._evicted.append(twin)
+        self._by_token[binding.token] = binding
+        self._by_identity[identity] = binding
+        self._by_aor.setdefault(binding.aor, []).append(binding)
+        self._by_flow.setdefault(flow.key, []).append(binding)
+        binding.flow = flow
+
+    def move(self, binding: Binding, flow: Flow) -> bool:
+        """From now on the binding is reached by that flow; the state stays (protocol 3.3). False if it is gone."""
+        if self._by_token.get(binding.token) is not binding:
+            return False
         binding.dialog_flow = None
-        moved = binding.flow.key != flow.key
-        if moved:
+        if binding.abandoned:
+            binding.abandoned = False
+            self._inheritance.settle(binding.token)
+        away = binding.flow.key != flow.key
+        if away:
             self._leave_flow(binding)
             self._by_flow.setdefault(flow.key, []).append(binding)
         binding.flow = flow
-        if moved and self.on_move is not None:
-            self.on_move(binding)
+        if away:
+            self.moved = True
+            if self.on_move is not None:
+                self.on_move(binding)
+        return True
+
+    def abandon(self, flow: Flow) -> list[Binding]:
+        """The page at the other end went away for good (protocol 3.4). Returns those whose state changed by it."""
+        left = [binding for binding in self.on_flow(flow) if binding.state == REGISTERED and not binding.abandoned]
+        for binding in left:
+            binding.abandoned = True
+        return left
 
     def linger(self, binding: Binding, now: float) -> None:
         """The registration ended; in-dialog requests still reach the client for a while (protocol 3.2)."""
@@ -185,12 +258,15 @@ class Bindings:
             return
         self._by_identity.pop(self._identity(binding), None)
         self._lingering.pop(binding.token, None)
+        self._inheritance.settle(binding.token)
         _drop(self._by_aor, binding.aor, binding)
         self._leave_flow(binding)
 
     def expire(self, now: float) -> list[Binding]:
         """Let run out what has run out; returns the bindings whose state changed. Called now and then."""
-        changed, self._evicted = self._evicted, []
+        # One whose client has come again meanwhile is in the store under the same token.
+        changed = [binding for binding in self._evicted if binding.token not in self._by_token]
+        self._evicted = []
         for binding in list(self._by_token.values()):
             if binding.state == REGISTERED and binding.expires_at <= now:
                 self.linger(binding, now)
@@ -201,9 +277,11 @@ class Bindings:
         return changed
 
     def figures(self) -> dict[str, int]:
-        """How many bindings are registered, and how many linger."""
+        """How many bindings are registered and reached, how many of pages that went away, and how many linger."""
         lingering = sum(1 for binding in self._by_token.values() if binding.state == LINGERING)
-        return {"registered": len(self._by_token) - lingering, "lingering": lingering}
+        abandoned = sum(1 for b in self._by_token.values() if b.abandoned and b.state == REGISTERED)
+        registered = len(self._by_token) - lingering - abandoned
+        return {"registered": registered, "abandoned": abandoned, "lingering": lingering}
 
     def _identity(self, binding: Binding) -> bytes:
         return identity_of(binding.aor, binding.instance, binding.reg_id, binding.contact, binding.serial)

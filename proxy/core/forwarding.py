@@ -11,8 +11,9 @@ import re
 from proxy.core.tokens import BRANCH_PREFIX, LOOP_MARK_LENGTH
 from proxy.core.validation import MOST_BREADTH, breadths_of
 from proxy.flow import Flow, Listener
-from proxy.sip.message import Request
+from proxy.sip.message import Message, Request, Response
 from proxy.sip.registry import (
+    CONTENT_LENGTH,
     INVITE,
     MAX_FORWARDS,
     NOTIFY,
@@ -110,6 +111,37 @@ def add_hop(request: Request, listener: Listener, branch: bytes, routes: tuple[b
     request.names[1:1] = (VIA, *(RECORD_ROUTE,) * len(routes))
     request._via = None
     request.moved()
+    if listener.reliable:
+        measure(request)
+
+
+def measure(message: Message) -> None:
+    """Content-Length, without which a stream cannot be cut (16.6 step 9, 18.3), whatever the rules are told to do."""
+    if message.places().content_length < 0:
+        message.append(CONTENT_LENGTH, b"Content-Length: %d" % len(message.body))
+
+
+def remove_hop(request: Request, routes: int) -> None:
+    """Take off again what `add_hop` put on: our Via and so many Record-Routes."""
+    end = 2 + routes
+    del request.lines[1:end]
+    del request.names[1:end]
+    request._via = None
+    request.moved()
+
+
+def pop_via(response: Response) -> None:
+    """Take our own Via off the top (16.7 step 3)."""
+    index = response.places().via
+    line = response.lines[index]
+    rest = line.partition(b",")[2].strip() if b"," in line else b""
+    if rest:
+        response.lines[index] = line.partition(b":")[0] + b": " + rest
+    else:
+        del response.lines[index]
+        del response.names[index]
+        response.moved()
+    response._via = None
 
 
 def record_routes(leaving: Flow, other: Listener, user: bytes, secure: bool) -> tuple[bytes, bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.core.broken_flows import BrokenFlows
 from proxy.core.health import Health
 from proxy.core.hops import Hop, known_hop
 from proxy.core.housekeeping import Housekeeping
@@ -20,15 +21,17 @@ from proxy.core.repeats import Repeats
 from proxy.core.response_context import ResponseContext
 from proxy.core.routing import OwnRoutes
 from proxy.core.settings import CoreSettings
+from proxy.core.stored import take_back
 from proxy.core.to_client import ToClient
 from proxy.core.to_server import ToServer
 from proxy.core.tokens import BRANCH_PREFIX, own_branch
 from proxy.core.unreadable import Unreadable
-from proxy.core.validation import check_other_vias, check_request, check_syntax
+from proxy.core.validation import check_contacts, check_other_vias, check_request, check_syntax
 from proxy.core.way_home import WayHome
 from proxy.counts import Counts
 from proxy.effects import Effect, Note
 from proxy.events import (
+    BindingsLoaded,
     BindingsStored,
     Event,
     FlowClosed,
@@ -43,7 +46,7 @@ from proxy.repair.pipeline import Pipeline
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
-from proxy.sip.registry import ACK, CANCEL, OPTIONS, VIA
+from proxy.sip.registry import ACK, CANCEL, OPTIONS
 from proxy.transaction.key import ServerKey, branch_key, server_key
 from proxy.transaction.machine import BY_CLASS
 
@@ -52,6 +55,7 @@ class ProxyCore:
     """One node's core. Not reentrant: one event at a time, effects carried out in order before the next."""
 
     __slots__ = (
+        "_broken",
         "_health",
         "_home",
         "_housekeeping",
@@ -86,6 +90,7 @@ class ProxyCore:
         self._overload = Overload(node)
         self._own_answers = OwnAnswers(node, self._repeats, self._overload)
         self._unreadable = Unreadable(node)
+        self._broken = BrokenFlows(node)
         self._housekeeping = Housekeeping(node)
         self._health: Health | None = None
 
@@ -98,8 +103,7 @@ class ProxyCore:
             event.flow.heard = event.now
             self._message(event.octets, event.flow, out)
         elif isinstance(event, FlowClosed):
-            node.flows.close(event.flow)
-            node.layer.flow_failed(event.flow, out)
+            self._broken.close(event.flow, event.reason, out)
         elif isinstance(event, SendFailed):
             self.counts.dropped["send_failed" if event.octets is None else "datagram_too_large"] += 1
             node.layer.datagram_failed(event.flow, out, event.octets)
@@ -107,6 +111,8 @@ class ProxyCore:
             self._unreadable.stream(event, out)
         elif isinstance(event, BindingsStored):
             self._home.stored(event.ticket, out)
+        elif isinstance(event, BindingsLoaded):
+            take_back(event.bindings, node, out)
         elif isinstance(event, TargetsResolved):
             node.targets.resolve(event.addresses)
             if self._health is None and node.settings.health_interval > 0:
@@ -114,6 +120,8 @@ class ProxyCore:
                 self._health.start(out)
         elif isinstance(event, FlowOpened):
             event.flow.heard = event.now
+        if self._broken.waiting and node.bindings.moved and not self._home.answers_wait(event):
+            self._broken.look(out)
         if not self._housekeeping.armed:
             self._housekeeping.arm()
         return out
@@ -160,7 +168,7 @@ class ProxyCore:
                 else:
                     key = branch_key(request, hop.branch_in(request.lines[1]), hop.sent_by, flow.listener.side)
             except HeaderError:
-                via_before = self._mend_via(request, flow, out)
+                via_before = self._unreadable.mend_via(request, flow, out)
                 key = server_key(request, flow.listener.side)
                 if via_before:
                     check_other_vias(request)
@@ -174,10 +182,25 @@ class ProxyCore:
         try:
             self._take(request, key, flow, hop, via_before, out)
         except SipError as error:
-            if self._is_silent(request, error):
-                self._drop("options_gone")
-            else:
-                refuse(request, flow, error, node, out, via_before)
+            self._refuse(request, key, flow, error, via_before, out)
+
+    def _refuse(
+        self,
+        request: Request,
+        key: ServerKey,
+        flow: Flow,
+        error: SipError,
+        via_before: bytes | None,
+        out: list[Effect],
+    ) -> None:
+        """Answer what cannot be forwarded."""
+        opened = self.node.layer.servers.get(key)
+        if opened is not None:  # what raises so late must not leave a transaction without an end
+            opened.end()
+        if self._is_silent(request, error):
+            self._drop("options_gone")
+        else:
+            refuse(request, flow, error, self.node, out, via_before)
 
     def _take(
         self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, via_before: bytes | None, out: list[Effect]
@@ -188,6 +211,8 @@ class ProxyCore:
         method = request.method
         if method == CANCEL:
             self._own_answers.cancel(request, key, flow, out)
+            if self._broken.waiting:
+                self._broken.look(out)
             return
         if method == ACK and self._is_own_tag(request):
             self._drop("ack_to_own_answer")
@@ -222,20 +247,12 @@ class ProxyCore:
         tag = request.to.tag
         return tag is not None and tag[:2] == b"sm" and tag == refusal_tag(request, self.node)
 
-    def _mend_via(self, request: Request, flow: Flow, out: list[Effect]) -> bytes | None:
-        """Let the rules mend a Via that is missing or unreadable; returns the client's own line, or b""."""
-        if flow.listener.side != CLIENT:
-            return None
-        index = request.index(VIA)
-        before = request.lines[index] if index > 0 else b""
-        self.node.via_repairs.request_in(request, flow, None, True, None, out)
-        index = request.index(VIA)
-        return before if index > 0 and request.lines[index] != before else None
-
     def _response(self, response: Response, flow: Flow, out: list[Effect]) -> None:
         node = self.node
         try:
             check_syntax(response)
+            if flow.listener.side == CLIENT:
+                check_contacts(response)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
             branch = own_branch(response.lines[1]) if response.places().via == 1 else None

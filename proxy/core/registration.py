@@ -1,34 +1,25 @@
-"""REGISTER (RFC 3261 section 10, RFC 3327; protocol 2 to 6): which bindings it names, and what a 2xx makes of them.
+"""REGISTER on its way to the server (RFC 3261 section 10, RFC 3327; protocol 2 to 6): which bindings it names.
 
-Nothing changes before a 2xx, and then only the bindings that the 2xx lists or that the client asked to remove.
+Nothing changes before a 2xx; what that makes of them is in `core.acceptance`.
 """
 
 from __future__ import annotations
 
-import re
-
 from proxy.binding import REGISTERED, Binding
-from proxy.core.field_values import has_option, seconds, username, with_expires
-from proxy.core.identity import contact_key, user_of
+from proxy.core.field_values import has_option, seconds, username
+from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.targets import Target
-from proxy.effects import Effect, Record
 from proxy.flow import Flow
-from proxy.repair.rule import REPAIR
-from proxy.sip.address import NameAddr, parse_name_addr
+from proxy.sip.address import NameAddr
 from proxy.sip.contact import is_token
 from proxy.sip.errors import HeaderError, SipError
-from proxy.sip.message import Request, Response, line_value
-from proxy.sip.params import split_list
-from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, REQUIRE, SUPPORTED, USER_AGENT
+from proxy.sip.message import Request
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, SUPPORTED, USER_AGENT
 
 DEFAULT_EXPIRES = 3600  # RFC 3261 section 10.2.1.1 leaves it to the registrar; this is the usual value
-# Registrars that count down while answering grant a second less than they were asked for (protocol 5.3).
-_ROUNDING = 2
-# The user part of a Path of ours: the token of a binding. A `pbx` of somebody else is none.
-_OWN_PATH = re.compile(rb"<sip:pb[a-z0-9]{16}@").match
-_RULE = "restore-contact"
-_RFC = "RFC 3261 section 10.2.4"
+# The User-Agent is kept to know a page's successor; nobody needs more of it.
+_MOST_OF_AGENT = 200
 
 
 class Named:
@@ -52,7 +43,7 @@ class Registration:
         self.aor = aor
         self.call_id = request.call_id
         self.auth_user = username(request)
-        self.user_agent = request.value(USER_AGENT) or b""
+        self.user_agent = (request.value(USER_AGENT) or b"")[:_MOST_OF_AGENT]
         self.named: list[Named] = []
         self.star = False
         self.supports_path = any(has_option(value, b"path") for value in request.values(SUPPORTED))
@@ -86,8 +77,8 @@ def read_registration(request: Request, flow: Flow, node: Node) -> Registration:
             continue
         contact.uri  # noqa: B018  # raises where it cannot be read
         if is_nameable(contact):
-            binding = _binding_of(contact, registration, flow, node)
             asked = seconds(contact.param(b"expires"), default)
+            binding = _binding_of(contact, asked, registration, flow, node)
             registration.named.append(Named(binding, contact.addr, asked))
     return registration
 
@@ -101,11 +92,19 @@ def is_nameable(contact: NameAddr) -> bool:
     return uri.scheme in (b"sip", b"sips") and uri.param(b"gr") is None and not is_token(uri.param(b"b"))
 
 
-def _binding_of(contact: NameAddr, registration: Registration, flow: Flow, node: Node) -> Binding:
+def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow: Flow, node: Node) -> Binding:
     instance = contact.param(b"+sip.instance") or b""
     reg_id = seconds(contact.param(b"reg-id"), 0) if instance else 0
     binding = node.bindings.find_or_make(
-        registration.aor, user_of(registration.aor), instance, reg_id, contact.addr, flow, registration.call_id
+        registration.aor,
+        user_of(registration.aor),
+        instance,
+        reg_id,
+        contact.addr,
+        flow,
+        registration.call_id,
+        node.now,
+        registration.user_agent if asked else b"",
     )
     for named in registration.named:
         if named.binding.token == binding.token:
@@ -135,146 +134,3 @@ def add_path(request: Request, registration: Registration, target: Target | None
             request.replace(index, line + (b" path" if line.endswith(b":") else b", path"))
         else:
             request.append(SUPPORTED, b"Supported: path")
-
-
-def accept(registration: Registration, response: Response, node: Node, out: list[Effect]) -> tuple[list[Binding], bool]:
-    """Take over a 2xx: restore the client's Contacts in it and commit what it lists.
-
-    Returns the bindings to store, and whether the answer must wait for that (protocol 3.5).
-    """
-    header = seconds(response.value(EXPIRES), -1)
-    granted = _restore(registration, response, header, node, out)
-    if not registration.supports_path:
-        _remove_path(response)
-    # RFC 5626 section 6: a registrar that keeps flows says `Require: outbound`.
-    outbound = any(has_option(value, b"outbound") for value in response.values(REQUIRE))
-    stored: list[Binding] = []
-    urgent = False
-    for named in registration.winners():
-        # Another REGISTER of the same client may have been accepted while this one was on its way.
-        named.binding = node.bindings.by_token(named.binding.token) or named.binding
-        expires = granted.get(named.binding.token, -1)
-        if expires > 0:
-            urgent = _commit(named, registration, expires, outbound, node) or urgent
-            if named.binding.state == REGISTERED:
-                stored.append(named.binding)
-        elif named.asked == 0 and expires <= 0 and node.bindings.by_token(named.binding.token) is not None:
-            node.bindings.linger(named.binding, node.now)
-            stored.append(named.binding)
-            urgent = True
-    if registration.star:
-        for binding in node.bindings.of_aor(registration.aor):
-            node.bindings.linger(binding, node.now)
-            stored.append(binding)
-            urgent = True
-    return stored, urgent
-
-
-def _commit(named: Named, registration: Registration, expires: int, outbound: bool, node: Node) -> bool:
-    """Make the binding what the server has accepted. True if more than its expiry changed."""
-    binding = named.binding
-    changed = (
-        binding.state != REGISTERED
-        or binding.flow.key != registration.flow.key
-        or binding.contact != named.addr
-        or binding.auth_user != registration.auth_user
-    )
-    binding.contact = named.addr
-    if not node.bindings.commit(binding, registration.flow):
-        node.counts.dropped["bindings_full"] += 1
-        return False
-    binding.contact_key = contact_key(parse_name_addr(b"<%b>" % binding.contact).uri)
-    binding.refreshed = node.now
-    binding.expires_at = node.now + expires
-    binding.last_used = node.now
-    binding.call_id = registration.call_id
-    binding.outbound = outbound
-    binding.auth_user = registration.auth_user
-    binding.user_agent = registration.user_agent
-    return changed
-
-
-def _restore(
-    registration: Registration, response: Response, header: int, node: Node, out: list[Effect]
-) -> dict[bytes, int]:
-    """Put the client's own Contacts back into the list of a 2xx; returns the granted expires by token."""
-    granted: dict[bytes, int] = {}
-    indexes = response.indexes(CONTACT)
-    for index in indexes:
-        line = response.lines[index]
-        value = line_value(line)
-        # An element that is folded is not found in its line: then the line is written anew.
-        unfolded = b"%b: %b" % (line.partition(b":")[0], value) if b"\n" in line else line
-        restored = unfolded
-        for element in split_list(value):
-            try:
-                contact = parse_name_addr(element)
-                named = _recognise(contact, registration, node)
-            except HeaderError:
-                continue
-            if named is None:
-                continue
-            expires = seconds(contact.param(b"expires"), header if header >= 0 else named.asked)
-            granted[named.binding.token] = expires
-            shown = named.asked if 0 <= named.asked - expires <= _ROUNDING else expires
-            restored = restored.replace(element, with_expires(contact.with_addr(named.addr), shown), 1)
-        if restored != unfolded:
-            response.replace(index, restored)
-            reason = "the client knows itself by its own Contact only"
-            out.append(_record(registration, line, restored, response, reason))
-    if not indexes:
-        _insert_own(registration, response, header, granted, out)
-    return granted
-
-
-def _recognise(contact: NameAddr, registration: Registration, node: Node) -> Named | None:
-    """Which of the client's Contacts this element of the 2xx stands for; None for one of somebody else."""
-    uri = contact.uri
-    token = uri.param(b"b")
-    if token is None:
-        token = contact.param(b"b")  # a server that writes the URI without angle brackets
-    if token is not None:
-        token = token.lower()
-        for named in registration.winners():
-            if named.binding.token == token:
-                return named
-        binding = node.bindings.by_token(token)
-        if binding is not None and binding.aor == registration.aor and binding.flow.key == registration.flow.key:
-            return Named(binding, binding.contact, -_ROUNDING - 1)
-        return None
-    for named in registration.named:
-        if not named.binding.shown and uri.equals(parse_name_addr(b"<%b>" % named.addr).uri):
-            return named
-    return None
-
-
-def _insert_own(
-    registration: Registration, response: Response, header: int, granted: dict[bytes, int], out: list[Effect]
-) -> None:
-    """A 2xx without any Contact to a REGISTER with Contacts: insert them, lest the client think itself gone."""
-    for named in registration.winners():
-        if named.asked > 0 and not registration.star:
-            expires = header if header >= 0 else named.asked
-            granted[named.binding.token] = expires
-            line = b"Contact: <%b>;expires=%d" % (named.addr, expires)
-            response.append(CONTACT, line)
-            reason = "the server's 2xx lists no Contact, although it accepted one"
-            out.append(_record(registration, None, line, response, reason))
-
-
-def _remove_path(response: Response) -> None:
-    """Our Path is none of the business of a client that did not ask for it (RFC 3327 section 5.3)."""
-    for index in reversed(response.indexes(PATH)):
-        elements = split_list(line_value(response.lines[index]))
-        kept = [element for element in elements if not _OWN_PATH(element)]
-        if not kept:
-            response.remove(index)
-        elif len(kept) != len(elements):
-            response.replace(index, b"Path: " + b", ".join(kept))
-
-
-def _record(
-    registration: Registration, before: bytes | None, after: bytes, response: Response, reason: str
-) -> Record:
-    call_id, flow = response.call_id, registration.flow
-    return Record(_RULE, REPAIR, "Contact", before, after, reason, _RFC, REGISTER, call_id, flow, "to-client")

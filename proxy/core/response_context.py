@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.binding import Binding
+from proxy.core.alternatives import Alternatives
+from proxy.core.best_response import NONE_YET, BestResponse
 from proxy.core.refusal import restore_via
 from proxy.core.registration import Registration
 from proxy.core.replies import clean_phrase, make_trying
@@ -48,6 +50,7 @@ class ResponseContext:
 
     __slots__ = (
         "answered",
+        "attempts",
         "best",
         "binding",
         "branches",
@@ -59,6 +62,7 @@ class ResponseContext:
         "layer",
         "marked",
         "method",
+        "outbound",
         "registration",
         "request",
         "second_hop",
@@ -86,11 +90,13 @@ class ResponseContext:
         self.guest: tuple[bytes, bytes, bytes] | None = None
         self.registration: Registration | None = None
         self.second_hop = False
+        self.outbound = False  # it came along a Path with `ob`: the server keeps flows (RFC 5626)
         self.sent_by_port = 0
         self.target: object = None
         self.via_before: bytes | None = None
         self.branches: list[ClientTransaction] = []
-        self.best: tuple[ClientTransaction, Response] | None = None
+        self.attempts: Alternatives | None = None
+        self.best: BestResponse = NONE_YET
         self.answered = False
         self.cancelled = False
         self.waiting = False  # for the store, with the answer to a REGISTER
@@ -107,35 +113,53 @@ class ResponseContext:
 
     def on_response(self, branch: ClientTransaction, response: Response, out: list[Effect]) -> None:
         status = response.status
-        if status == 100:
-            if self.cancelled:
-                self._cancel_branch(branch, out)
-            return
         if status < 200:
-            if self.cancelled:
-                self._cancel_branch(branch, out)
-            # > SIP elements MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE
-            # > request. (RFC 4320 section 4.1)
-            if not self.answered and self.method == INVITE:
-                self.home.pass_on(self, branch, response, out)
+            self._provisional(branch, response, out)
             return
         if branch in self.branches:
             self.branches.remove(branch)
         if status < 300:
-            # > ... any 2xx ... MUST be forwarded (16.7 step 5)
-            first = not self.answered
-            self.answered = True
+            self._success(branch, response, out)
+        elif not self.answered:
+            self._refusal(branch, response, out)
+
+    def _provisional(self, branch: ClientTransaction, response: Response, out: list[Effect]) -> None:
+        attempts = self.attempts
+        if attempts is not None:
+            attempts.heard(branch)
+        if self.cancelled or self.answered:
+            self._cancel_branch(branch, out)
+        elif branch.abandoned:
+            if self._pending(branch):
+                self._cancel_branch(branch, out)
+                return  # it rings at somebody who will not be talked to
+            branch.abandoned = False  # nobody else is left, and here is somebody after all
+        # > SIP elements MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE
+        # > request. (RFC 4320 section 4.1)
+        if response.status > 100 and not self.answered and self.method == INVITE:
             self.home.pass_on(self, branch, response, out)
-            if first:
-                self._finish(status, out)
-            return
-        if self.answered:
-            return
+
+    def _success(self, branch: ClientTransaction, response: Response, out: list[Effect]) -> None:
+        # > ... any 2xx ... MUST be forwarded (16.7 step 5)
+        first = not self.answered
+        if not first and self.method != INVITE:
+            return  # of a target that was given up: the client has its answer
+        self.answered = True
+        self.home.pass_on(self, branch, response, out)
+        if first:
+            self._finish(response.status, out)
+
+    def _refusal(self, branch: ClientTransaction, response: Response, out: list[Effect]) -> None:
+        status = response.status
         if status == 408 and self.method != INVITE:
             self._fail(408, b"", out, early=True)
             return
-        if self.best is None or _better(response, self.best[1]):
-            self.best = (branch, response)
+        attempts = self.attempts
+        if status == 503 and attempts is not None and self._may_retry(branch) and attempts.after_503(response, out):
+            return
+        if self.best is NONE_YET:
+            self.best = BestResponse()
+        self.best.add(branch, response)
         if status >= 600:
             self._cancel_others(out)
         self._choose(out)
@@ -143,6 +167,8 @@ class ResponseContext:
     def on_timeout(self, branch: ClientTransaction, out: list[Effect]) -> None:
         """Timer B or F, or Timer C ran out after a CANCEL: as if 408 had come (16.8, 16.7)."""
         self._leave(branch)
+        if self._may_retry(branch) and self.attempts is not None and self.attempts.after_timeout(branch, out):
+            return
         self._fail(408, b"The server did not answer in time", out)
 
     def on_transport_error(self, branch: ClientTransaction, out: list[Effect]) -> None:
@@ -150,8 +176,10 @@ class ResponseContext:
         self._leave(branch)
         if self.layer.too_large is branch:
             self._fail(513, b"Too large for a datagram to the next hop", out)
-        else:
-            self._fail(500, b"No connection to the next hop", out)
+            return
+        if self._may_retry(branch) and self.attempts is not None and self.attempts.after_error(branch, out):
+            return
+        self._fail(500, b"No connection to the next hop", out)
 
     def on_timer_c(self, branch: ClientTransaction, out: list[Effect]) -> None:
         """It rang too long: CANCEL (16.8)."""
@@ -188,12 +216,22 @@ class ResponseContext:
         if branch in self.branches:
             self.branches.remove(branch)
 
+    def _may_retry(self, branch: ClientTransaction) -> bool:
+        """Whether the request is still wanted, and this branch was not given up before."""
+        return not (self.answered or self.cancelled or branch.abandoned)
+
+    def _pending(self, but: ClientTransaction | None = None) -> bool:
+        """Whether a branch is under way that was not given up."""
+        return any(not branch.abandoned and branch is not but for branch in self.branches)
+
     def _fail(self, status: int, reason: bytes, out: list[Effect], early: bool = False) -> None:
-        if self.answered or self.branches:
+        if self.answered or self._pending():
             return
-        if self.best is not None:
+        if self.best.branch is not None:
             self._choose(out)
             return
+        if self.branches:
+            return  # one that was given up may still answer, and its own timer ends it
         self.answered = True
         # RFC 4320 section 4.2: no 408 to a non-INVITE request; the client's own Timer F says the same.
         if self.method == INVITE or status != 408:
@@ -208,17 +246,20 @@ class ResponseContext:
 
     def _choose(self, out: list[Effect]) -> None:
         """When no branch is pending, the best response goes home (16.7 step 6)."""
-        if self.branches or self.best is None:
-            return
-        branch, response = self.best
-        self.best = None
+        best = self.best
+        if best.branch is None or self._pending() or (self.branches and best.is_poor()):
+            return  # one that was given up may still do better than that
+        branch, response = best.branch, best.take()
         self.answered = True
         self.home.pass_on(self, branch, response, out)
         self._finish(response.status, out)
 
     def _finish(self, status: int, out: list[Effect]) -> None:
         """A final response is on its way: keep only what a further 2xx or a retransmission needs."""
-        if self.branches and (status < 300 or status >= 600):
+        if self.attempts is not None:
+            self.attempts.stop()
+            self.attempts = None
+        if self.branches:  # 16.7 step 10
             self._cancel_others(out)
         self.home.finished(self, status)
         self.server.user = None
@@ -241,24 +282,3 @@ class ResponseContext:
     def _cancel_branch(self, branch: ClientTransaction, out: list[Effect]) -> None:
         if isinstance(branch, InviteClient) and not branch.cancelled:
             self.home.cancel(branch, out)
-
-
-def _better(response: Response, best: Response) -> bool:
-    """Whether a final response is to be preferred: 6xx, then the lower class (16.7 step 6)."""
-    if response.status >= 600 or best.status >= 600:
-        return response.status >= 600 > best.status
-    return response.status // 100 < best.status // 100
-
-
-def pop_via(response: Response) -> None:
-    """Take our own Via off the top (16.7 step 3)."""
-    index = response.places().via
-    line = response.lines[index]
-    rest = line.partition(b",")[2].strip() if b"," in line else b""
-    if rest:
-        response.lines[index] = line.partition(b":")[0] + b": " + rest
-    else:
-        del response.lines[index]
-        del response.names[index]
-        response.moved()
-    response._via = None

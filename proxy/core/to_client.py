@@ -70,8 +70,7 @@ class ToClient:
         plain = hop is not None and request.places().vias == 1
         if not (plain and BRANCH_PREFIX not in request.lines[1]) and has_looped(request, mark):
             raise SipError("the request has been here before", 482, "loop")
-        home = flow
-        sent_by_port = 0
+        home, sent_by_port = flow, 0
         if spiral is None:
             home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
             sent_by_port = request.via.port if hop is None else hop.port
@@ -97,6 +96,7 @@ class ToClient:
         server = node.layer.open_server(received, key, home, out)
         context = ResponseContext(self._home, node.layer, received, flow, server)
         context.binding = destination.binding
+        context.outbound = removed.outbound
         context.sent_by_port = sent_by_port
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
 
@@ -199,13 +199,16 @@ class ToClient:
             flow = binding.dialog_flow
         mark = removed.mark
         if mark is not None and mark.subject == binding.token and flow.number:
-            # The number may have been given anew (after a restart): the connection has to be one of this client's, or
-            # of another tab beside it.
+            # The number may have been given anew (after a restart): the connection has to be one of this client's. One
+            # that it left is no longer, though it may not be closed yet.
             of_dialog = self._node.flows.streams.get(int(mark.flow_mark, 16))
-            if of_dialog is not None and (
-                of_dialog.remote_host == flow.remote_host or self._node.bindings.uses(binding, of_dialog)
-            ):
-                flow = of_dialog
+            if of_dialog is not None:
+                former = of_dialog.former
+                if former is not None and former[0] == binding.token:
+                    # Another tab of its instance: it has the call, and knows itself by another Contact.
+                    return Destination(binding, of_dialog, binding.token, former[1])
+                if self._node.bindings.uses(binding, of_dialog):
+                    flow = of_dialog
         if not flow.open:
             flow = self._node.bindings.sibling_flow(binding) or flow
         return Destination(binding, flow, binding.token, binding.contact)
@@ -259,6 +262,12 @@ class ToClient:
         routes = record_routes(leaving, node.server_side, user, request.uri[:5].lower() == b"sips:")
         self._routes.remember(routes, call_id, RouteMark(subject, target, leaving.mark))
         return routes
+
+
+def readdress(request: Request, contact: bytes) -> None:
+    """Name a client by the Contact it has by now, unless the request names it by a gruu (protocol 4.4)."""
+    if request_uri(request).param(b"gr") is None:
+        request.set_uri(as_request_uri(contact))
 
 
 def as_request_uri(contact: bytes) -> bytes:

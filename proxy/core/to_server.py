@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import Final
 
 from proxy.binding import Binding
-from proxy.core.forwarding import (
-    add_hop,
-    has_looped,
-    loop_mark,
-    record_routes,
-    spend_hop,
-    wants_record_route,
-)
+from proxy.core.branches import Branches
+from proxy.core.forwarding import has_looped, loop_mark, spend_hop
 from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
 from proxy.core.registration import add_path, is_nameable, read_registration
 from proxy.core.response_context import Home, ResponseContext
-from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, remove_top_route, top_route
-from proxy.core.targets import Target, plain_host, transport_of
+from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, top_route
+from proxy.core.targets import Target, plain_host, port_of, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
-from proxy.effects import Effect, Note, Record, Send
+from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
 from proxy.repair.rule import REPAIR
+from proxy.sip.address import NameAddr
 from proxy.sip.errors import HeaderError, SipError
-from proxy.sip.message import Request
-from proxy.sip.registry import ACK, CONTACT, REGISTER, ROUTE
+from proxy.sip.message import Request, addresses_of, line_value
+from proxy.sip.registry import ACK, REGISTER, ROUTE
+from proxy.sip.route import remove_leading
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
+
+# More Routes than any way has proxies.
+MOST_ROUTES: Final = 100
+_RULE: Final = "route-unknown"
+_RFC: Final = "RFC 3261 section 16.4"
 
 
 class ToServer:
     """Forwards what clients send."""
 
-    __slots__ = ("_home", "_node", "_proxies", "_routes")
+    __slots__ = ("_branches", "_home", "_node", "_proxies", "_routes")
 
     def __init__(self, node: Node, routes: OwnRoutes, home: Home) -> None:
         self._node = node
         self._routes = routes
+        self._branches = Branches(node, routes)
         self._home = home
         self._proxies = {
             listener.index: tuple(ip_network(network) for network in listener.proxies)
@@ -76,23 +79,25 @@ class ToServer:
             renamed = registration.renamed()
             add_path(request, registration, target, node)
         node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
-        branch = node.mint.branch(mark)
-        routes = self._own_routes(request, flow, leaving, binding, target) if wants_record_route(request) else ()
-        add_hop(request, leaving.listener, branch, routes)
         if method == ACK:
-            out.append(Send(leaving, request.octets(), ACK))
+            self._branches.acknowledge(request, leaving, mark, out)
             return None
+        guest = None
+        if binding is None and method != REGISTER and received.places().contact > 0:
+            guest = self._guest_contact(received, flow)
+        # From here on nothing raises: the transaction would be left without an end.
         server = node.layer.open_server(received, key, home, out)
         context = ResponseContext(self._home, node.layer, received, flow, server)
         context.binding = binding
+        context.guest = guest
         context.registration = registration
         context.second_hop = second_hop
         context.sent_by_port = received.via.port if hop is None else hop.port
-        context.target = target
+        if removed.mark is not None and received.to.tag is not None:
+            context.marked = node.bindings.by_token(removed.mark.subject)
         if via_before is not None:
             context.note_via(via_before)
-        self._note_client(context, received, removed)
-        context.branches.append(node.layer.open_client(request, branch, leaving, context, out))
+        self._branches.begin(context, request, target, leaving, mark, out)
         return None
 
     # -- who
@@ -124,22 +129,15 @@ class ToServer:
             binding.last_used = node.layer.scene.now
         return binding
 
-    def _note_client(self, context: ResponseContext, received: Request, removed: Removed) -> None:
-        """Keep what a 2xx will prove about the client: where its dialog is now, or a guest's own Contact."""
-        if removed.mark is not None and received.to.tag is not None:
-            context.marked = self._node.bindings.by_token(removed.mark.subject)
-        if context.binding is None and CONTACT in received.names and received.method != REGISTER:
-            context.guest = self._guest_contact(received, context.flow)
-
     def _guest_contact(self, request: Request, flow: Flow) -> tuple[bytes, bytes, bytes] | None:
         """Token, user and own Contact of a guest, to be remembered once the far side has learned them."""
         try:
             contacts = request.contacts
             if not contacts or not is_nameable(contacts[0]):
                 return None
+            user = b"anonymous" if hides_sender(request) else self._node.names.guest_user(request)
         except HeaderError:
             return None
-        user = b"anonymous" if hides_sender(request) else self._node.names.guest_user(request)
         return (self._node.guests.token(flow), user, contacts[0].addr)
 
     # -- where
@@ -176,39 +174,54 @@ class ToServer:
         return flow.mark == mark.flow_mark or bindings.uses(binding, flow)
 
     def _drop_unknown_routes(self, request: Request, flow: Flow, out: list[Effect]) -> None:
-        node = self._node
-        while True:
-            top = top_route(request)
-            if top is None:
-                return
+        """Take the topmost Routes off that name nobody we may send to.
+
+        Raises SipError for a datagram full of Routes: it must not cost more than one full of anything else.
+        """
+        left = MOST_ROUTES - request.names.count(ROUTE)
+        if left < 0:
+            raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
+        while (index := request.places().route) > 0:
+            before = request.lines[index]
+            left -= before.count(b",")
+            if left < 0:
+                raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
             try:
-                uri = top.uri
-                host = uri.host.lower()
-                known = host == node.settings.domain or host in node.settings.aliases
-                known = known or node.targets.may_follow(plain_host(uri), uri.port or 5060)
+                routes = addresses_of(before)
             except HeaderError:
-                known = False
-            if known:
+                return  # the server may decide about what cannot be read
+            unknown = next((n for n, route in enumerate(routes) if self._may_lead(route)), len(routes))
+            if not unknown:
                 return
-            before = request.lines[request.index(ROUTE)]
-            remove_top_route(request)
-            node.counts.repairs[("route-unknown", "Route", REPAIR)] += 1
-            reason = "the topmost Route names nobody that requests of clients may go to"
-            out.append(
-                Record(
-                    "route-unknown",
-                    REPAIR,
-                    "Route",
-                    before,
-                    None,
-                    reason,
-                    "RFC 3261 section 16.4",
-                    request.method,
-                    request.call_id,
-                    flow,
-                    "to-server",
-                )
-            )
+            if unknown == len(routes):
+                request.remove(index)
+            else:
+                request.replace(index, b"Route: " + remove_leading(line_value(before), unknown))
+            self._record_unknown(request, before, index if unknown < len(routes) else -1, flow, out)
+            if unknown < len(routes):
+                return
+
+    def _may_lead(self, route: NameAddr) -> bool:
+        """Whether a Route names the server, by its domain or an address of it."""
+        node = self._node
+        try:
+            uri = route.uri
+        except HeaderError:
+            return False
+        host = uri.host.lower()
+        if host == node.settings.domain or host in node.settings.aliases:
+            return True
+        return node.targets.may_follow(plain_host(uri), port_of(uri))
+
+    def _record_unknown(
+        self, request: Request, before: bytes, index: int, flow: Flow, out: list[Effect]
+    ) -> None:
+        """Record that a line of Routes was taken off, or shortened to what stands at `index`."""
+        self._node.counts.repairs[(_RULE, "Route", REPAIR)] += 1
+        after = request.lines[index] if index > 0 else None
+        reason = "the topmost Route names nobody that requests of clients may go to"
+        method, call_id = request.method, request.call_id
+        out.append(Record(_RULE, REPAIR, "Route", before, after, reason, _RFC, method, call_id, flow, "to-server"))
 
     def _is_spiral(self, request: Request) -> bool:
         """Whether the next Route is one of ours for another client in this dialog, and the request is for that one.
@@ -230,7 +243,8 @@ class ToServer:
     def _target(self, removed: Removed) -> Target:
         """The server for this request: its dialog's, or the next by choice."""
         targets = self._node.targets
-        target = targets.choose() if removed.mark is None else targets.of_dialog(removed.mark.target)
+        now = self._node.now
+        target = targets.choose(now) if removed.mark is None else targets.of_dialog(removed.mark.target, now)
         if target is None:
             raise SipError("the server's address is not known yet", 503, "no_target")
         if removed.mark is None and target is not targets.all[0]:
@@ -257,7 +271,7 @@ class ToServer:
         """The flow to a next hop other than the dialog's target, where that is allowed; else None."""
         node = self._node
         host = plain_host(uri)
-        port = uri.port or 5060
+        port = port_of(uri)
         if last and self._routes.is_client_address(uri):
             # The Contact that we put in where the server gave none: it means the server itself.
             user = uri.user + b"@" if uri.user else b""
@@ -280,13 +294,3 @@ class ToServer:
             )
             fields = {"method": request.kind, "host": host, "port": port, "call_id": request.call_id}
             out.append(Note("info", text, fields))
-
-    def _own_routes(
-        self, request: Request, flow: Flow, leaving: Flow, binding: Binding | None, target: Target
-    ) -> tuple[bytes, ...]:
-        subject = guest_subject(flow) if binding is None else binding.token
-        call_id = request.call_id
-        user = self._node.mint.record_route(subject, target.index, flow.mark, call_id)
-        routes = record_routes(leaving, flow.listener, user, request.uri[:5].lower() == b"sips:")
-        self._routes.remember(routes, call_id, RouteMark(subject, target.index, flow.mark))
-        return routes

@@ -7,10 +7,11 @@ from proxy.core.oversize import read_first_lines
 from proxy.core.refusal import refuse
 from proxy.effects import CloseFlow, Effect
 from proxy.events import FramingFailed
-from proxy.flow import SERVER, Flow
+from proxy.flow import CLIENT, SERVER, Flow
 from proxy.sip.errors import SipError
 from proxy.sip.message import Request
 from proxy.sip.parser import parse_message
+from proxy.sip.registry import VIA
 
 _TOO_LARGE = 513
 
@@ -41,6 +42,16 @@ class Unreadable:
         else:
             refuse(request, event.flow, error, self._node, out)
         out.append(CloseFlow(event.flow, event.reason))
+
+    def mend_via(self, request: Request, flow: Flow, out: list[Effect]) -> bytes | None:
+        """Let the rules mend a Via that is missing or unreadable; returns the client's own line, or b""."""
+        if flow.listener.side != CLIENT:
+            return None
+        index = request.index(VIA)
+        before = request.lines[index] if index > 0 else b""
+        self._node.via_repairs.request_in(request, flow, None, True, None, out)
+        index = request.index(VIA)
+        return before if index > 0 and request.lines[index] != before else None
 
     def _parsed(self, octets: bytes) -> Request | None:
         try:

@@ -16,6 +16,7 @@ from proxy.sip.registry import (
     ACK,
     CALL_ID,
     CANCEL,
+    CONTACT,
     CSEQ,
     FROM,
     MAX_FORWARDS,
@@ -33,6 +34,10 @@ from proxy.sip.via import parse_via
 _USUAL_MAX_FORWARDS = frozenset([b"Max-Forwards: %d" % hops for hops in range(1, 256)])
 # The most that we let pass, as RFC 5393 section 5.3.3 recommends.
 MOST_BREADTH: Final = 60
+
+# Contacts in one message of a client, and the length of a line that is not worth counting them.
+MOST_CONTACTS: Final = 50
+_USUAL_CONTACT: Final = 300
 
 _FATAL = {
     OTHER_VERSION: (505, "this element speaks SIP/2.0 only", "version"),
@@ -93,6 +98,8 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     if places.breadths and request.method != CANCEL and 0 in breadths_of(request, places.breadths):
         # Not even the one branch that we need is allowed (RFC 5393 section 5.3.3).
         raise SipError("Max-Breadth has reached 0", 440, "max_breadth")
+    if places.contacts:
+        check_contacts(request)
     # > Require and Proxy-Require MUST NOT be used in a SIP CANCEL request, or in an ACK request sent for a non-2xx
     # > response. These header fields MUST be ignored if they are present in these requests. (8.2.2.3)
     if places.proxy_require > 0 and request.method not in (CANCEL, ACK):
@@ -101,6 +108,15 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
         if unknown:
             raise ExtensionError(PROXY_REQUIRE, unknown)
     return False
+
+
+def check_contacts(message: Message) -> None:
+    """No more Contacts than any client has: each is read, judged and written anew. Raises SipError."""
+    places = message.places()
+    if places.contacts <= 1 and (places.contact < 0 or len(message.lines[places.contact]) < _USUAL_CONTACT):
+        return
+    if sum(message.lines[index].count(b",") + 1 for index in message.indexes(CONTACT)) > MOST_CONTACTS:
+        raise SipError(f"more than {MOST_CONTACTS} Contacts", 400, "too_many_contacts")
 
 
 def check_required(request: Request) -> None:

@@ -5,15 +5,18 @@ To the server: the client's Contact is repaired. To the client: what was repaire
 
 from __future__ import annotations
 
+from proxy.core.acceptance import accept
 from proxy.core.field_values import username
+from proxy.core.forwarding import measure, pop_via
 from proxy.core.node import Node
 from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
-from proxy.core.registration import accept, is_nameable
+from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
-from proxy.core.response_context import ResponseContext, pop_via
+from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reopened
 from proxy.core.targets import Target
 from proxy.effects import Effect, OpenFlow, StoreBindings
+from proxy.events import BindingsStored, Event
 from proxy.flow import TCP, UDP, Flow
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
@@ -90,6 +93,10 @@ class WayHome:
             self._send(context, response, out)
             context.forget()
 
+    def answers_wait(self, event: Event) -> bool:
+        """Whether a client may not know yet that it is registered; not if this event told one."""
+        return bool(self._waiting) and event.__class__ is not BindingsStored
+
     # -- to the client
 
     def _to_client(
@@ -127,9 +134,12 @@ class WayHome:
             strayed = binding is not None and binding.flow.key != flow.key and binding.auth_user != b""
             if binding is not None and binding.refreshed > context.started:
                 strayed = False  # it registered from elsewhere when it had sent this
+            # A tab whose instance is registered by another one has calls, and no claim to more of them.
+            if binding is not None and flow.former is not None and flow.former[0] == binding.token:
+                strayed = False
             if binding is not None and strayed and request is not None and username(request) == binding.auth_user:
-                self._node.bindings.move(binding, flow)
-                out.append(StoreBindings([binding], 0))
+                if self._node.bindings.move(binding, flow):
+                    out.append(StoreBindings([binding], 0))
                 return
             marked = context.marked
             newer = marked is not None and marked.refreshed > context.started
@@ -180,6 +190,8 @@ class WayHome:
         node.counts.responses[(context.flow.listener.side, status)] += 1
         if not server.flow.open:
             self._settle_flow(context, out)
+        if server.flow.listener.reliable:
+            measure(response)
         server.step(TU_BY_CLASS[status // 100], Answer(status, response.octets()), out)
 
     def _settle_flow(self, context: ResponseContext, out: list[Effect]) -> None:

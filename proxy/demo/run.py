@@ -34,10 +34,13 @@ DOMAIN = "demo.test"
 LOOPBACK = "127.0.0.1"
 SIP_PORT = 5060
 ADMIN_PORT = 9060
+WEB_PORT = 8088
 PHONE = "phone"
 # How long one answer is waited for, in seconds: straight to the server most waiting is in vain.
 DIRECT_PATIENCE = 1.2
 PATIENCE = 5.0
+# How often other ports are looked for when one is taken between the search and its use.
+ATTEMPTS = 5
 
 FAILED, REFUSED = 1, 2
 
@@ -48,12 +51,13 @@ class DemoFailedError(Exception):
 
 @dataclass(frozen=True)
 class Places:
-    """The addresses of one demo. `public` is how phones reach it; `admin` is a port on loopback."""
+    """The addresses of one demo: `public` is how phones reach it, `web` the port for browsers, `admin` on loopback."""
 
     listen: Address
     public: str
     server_side: int
     admin: int
+    web: int
 
 
 def free_port(host: str, wanted: int = 0) -> int:
@@ -91,7 +95,7 @@ def find_places(listen: Address | None) -> Places:
     host = listen[0] if listen else LOOPBACK
     port = listen[1] if listen else free_port(LOOPBACK, SIP_PORT)
     public = own_address() if host == "0.0.0.0" else host
-    return Places((host, port), public, free_port(LOOPBACK), free_port(LOOPBACK, ADMIN_PORT))
+    return Places((host, port), public, free_port(LOOPBACK), free_port(LOOPBACK, ADMIN_PORT), free_port(host, WEB_PORT))
 
 
 def configuration(places: Places, server: Address, folder: str) -> str:
@@ -106,10 +110,12 @@ public_address: {places.public}
 listen:
   - udp://{host}:{port}
   - tcp://{host}:{port}
+  - ws://{host}:{places.web}
 admin:
   listen: {LOOPBACK}:{places.admin}
 log:
   level: error
+store: memory
 token_key: {Path(folder, "token.key")}
 """
 
@@ -131,21 +137,36 @@ class Demo:
 
     async def start(self) -> None:
         """Start the server and sipmend. Raises DemoFailedError."""
-        self._places = places = find_places(self._listen)
         self._folder = TemporaryDirectory(prefix="sipmend-demo-")
         server = self._stage.server
+        server.registrar.add_account(PHONE.encode(), self._password.encode())
+        self._places = find_places(self._listen)
         try:
-            server.listen(LOOPBACK, media_host=places.public)
-            server.registrar.add_account(PHONE.encode(), self._password.encode())
-            text = configuration(places, server.address, self._folder.name)
-            config = parse_config(text, str(Path(self._folder.name, "sipmend.yaml")), {})
-            self._say(f"A SIP server listens at {server.address[0]}:{server.address[1]}. Before it, sipmend with:")
-            self._say(f"\n{text}", "dim")
-            service = Service(config, self._reactor, self._say)
-            await service.start()
-            self._service = service
-        except (CannotListenError, ConfigErrors, StartError) as problem:
+            server.listen(LOOPBACK, media_host=self._places.public)
+        except CannotListenError as problem:
             raise DemoFailedError(str(problem)) from problem
+        for left in reversed(range(ATTEMPTS)):
+            text = configuration(self._places, server.address, self._folder.name)
+            try:
+                lines = await self._start_proxy(text, self._folder.name)
+                break
+            except (ConfigErrors, StartError) as problem:
+                if left == 0 or self._listen is not None:
+                    raise DemoFailedError(str(problem)) from problem
+                # A port that was free a moment ago may be taken by now.
+                self._places = find_places(self._listen)
+        self._say(f"A SIP server listens at {server.address[0]}:{server.address[1]}. Before it, sipmend with:")
+        self._say(f"\n{text}", "dim")
+        for line in lines:
+            self._say(line)
+
+    async def _start_proxy(self, text: str, folder: str) -> list[str]:
+        """Start sipmend with that configuration; returns what it says."""
+        lines: list[str] = []
+        service = Service(parse_config(text, str(Path(folder, "sipmend.yaml")), {}), self._reactor, lines.append)
+        await service.start()
+        self._service = service
+        return lines
 
     async def show(self) -> bool:
         """Play the three stories, each straight to the server and through sipmend. True if all went well there."""
@@ -197,7 +218,8 @@ The demo stays up. Point a phone at it:
     password                                    {self._password}
 Call echo: it answers, and you hear yourself. Call callback: it hangs up and calls you back.
 Every repair is counted at http://{LOOPBACK}:{places.admin}/metrics (sipmend_repairs_total).
-Browsers need WebSocket, which is not in this version.""")
+A browser (SIP.js, JsSIP) registers at ws://{places.public}:{places.web} from a page that is not https: that would need
+wss. The server of the demo has no WebRTC, so a browser's calls to echo are refused.""")
         if places.public == LOOPBACK:
             self._say("For a phone on another machine: sipmend demo --listen 0.0.0.0:5060")
         self._say("Ctrl-C ends it.")

@@ -10,6 +10,7 @@ import ipaddress
 import secrets
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 
 from proxy.demo.agent import Agent, Watch
 from proxy.demo.calls import CallFailedError, Calls
@@ -27,6 +28,8 @@ SERVER = b"sipmend-demo-server"
 ECHO = b"echo"
 CALL_BACK = b"callback"
 _PAUSE = 1.5
+# How many ports are tried for one that both TCP and UDP can have.
+_ATTEMPTS = 20
 
 
 class Server:
@@ -52,11 +55,23 @@ class Server:
 
         The echo listens at `media_host` (default: `host`), which callers must be able to reach.
         """
-        self.address = self._udp.listen(self._reactor, host, port)
-        self._tcp.listen(self._reactor, host, self.address[1])
+        self.address = self._listen(host, port)
         self._echo.listen(self._reactor, media_host or host)
         self._media_host = (media_host or host).encode()
         return self.address
+
+    def _listen(self, host: str, port: int) -> Address:
+        """Bind TCP and UDP; with port 0 to one that is free for both."""
+        attempts = 1 if port else _ATTEMPTS
+        while True:
+            attempts -= 1
+            address = self._tcp.listen(self._reactor, host, port)
+            try:
+                return self._udp.listen(self._reactor, host, address[1])
+            except CannotListenError:
+                self._tcp.close()
+                if not attempts:
+                    raise
 
     def stop(self) -> None:
         self._agent.stop()

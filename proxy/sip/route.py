@@ -30,6 +30,13 @@ def is_loose(route: Route) -> bool:
     return not route.bracketed and route.param(b"lr") is not None
 
 
+def remove_leading(value: bytes, count: int) -> bytes:
+    """Drop so many elements from the front of a header value; the others stay octet for octet."""
+    for _ in range(count):
+        value = split_first(value)[1]
+    return value
+
+
 def remove_first(value: bytes) -> bytes:
     """Drop the first element of a header value; the others stay octet for octet; b"" when none is left."""
     return split_first(value)[1]

@@ -38,21 +38,27 @@ from proxy.transaction.timers import NEVER
 
 
 class InviteClient(Transaction):
-    """One forwarded INVITE. `request` is the message as sent, kept until a final response; `ack` answers a non-2xx."""
+    """One forwarded INVITE. `request` is the message as sent, kept until a final response; `ack` answers a non-2xx.
 
-    __slots__ = ("ack", "branch", "cancelled", "octets", "request", "target")
+    `abandoned` is its user's mark that another branch was opened since this one kept silent.
+    """
+
+    __slots__ = ("abandoned", "ack", "branch", "cancelled", "octets", "request")
 
     kind = 0
 
-    def __init__(self, scene: Scene, flow: Flow, request: Request, branch: bytes, user: ClientUser) -> None:
+    def __init__(
+        self, scene: Scene, flow: Flow, request: Request, branch: bytes, user: ClientUser, octets: bytes = b""
+    ) -> None:
+        """`octets` are the request as it goes on the wire, if they are made already."""
         Transaction.__init__(self, scene, ROWS, flow, INVITE, CALLING)
         self.user = user
         self.branch = branch
         self.request: Request | None = request
-        self.octets = request.octets()
+        self.octets = octets or request.octets()
         self.ack = b""
         self.cancelled = False
-        self.target: object = None
+        self.abandoned = False
 
     def start(self, out: list[Effect]) -> None:
         """Send the request; start A (unreliable transports only) and B (17.1.1.2)."""

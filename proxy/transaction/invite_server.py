@@ -140,10 +140,12 @@ TABLE: Table = {
     (PROCEEDING, TU_3_6XX): (send_refusal, COMPLETED),  # 17.2.1
     (PROCEEDING, TRANSPORT_ERROR): (nothing, PROCEEDING),  # 6026 8.8
     (COMPLETED, REQUEST): (resend, COMPLETED),  # 17.2.1
+    (COMPLETED, TU_2XX): (send_success_again, COMPLETED),  # 16.7 step 5: of another branch, after a refusal
     (COMPLETED, TIMER_G): (send_refusal_again, COMPLETED),  # 17.2.1
     (COMPLETED, TIMER_H): (give_up, TERMINATED),  # 17.2.1
     (COMPLETED, GOT_ACK): (confirm, CONFIRMED),  # 17.2.1
     (COMPLETED, TRANSPORT_ERROR): (nothing, COMPLETED),  # 6026 8.8
+    (CONFIRMED, TU_2XX): (send_success_again, CONFIRMED),  # 16.7 step 5
     (CONFIRMED, TIMER_I): (nothing, TERMINATED),  # 17.2.1
     (ACCEPTED, REQUEST): (absorb, ACCEPTED),  # 6026 7.1
     (ACCEPTED, TU_2XX): (send_success_again, ACCEPTED),  # 6026 7.1
@@ -157,12 +159,10 @@ IGNORED = frozenset(
     {
         (PROCEEDING, GOT_ACK),
         (COMPLETED, TU_1XX),
-        (COMPLETED, TU_2XX),
         (COMPLETED, TU_3_6XX),
         (CONFIRMED, REQUEST),
         (CONFIRMED, GOT_ACK),
         (CONFIRMED, TU_1XX),
-        (CONFIRMED, TU_2XX),
         (CONFIRMED, TU_3_6XX),
         (CONFIRMED, TRANSPORT_ERROR),
         (ACCEPTED, GOT_ACK),

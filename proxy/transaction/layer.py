@@ -125,14 +125,23 @@ class TransactionLayer:
     # -- client side of a hop
 
     def open_client(
-        self, request: Request, branch: bytes, flow: Flow, user: ClientUser, out: list[Effect]
+        self,
+        request: Request,
+        branch: bytes,
+        flow: Flow,
+        user: ClientUser,
+        out: list[Effect],
+        octets: bytes = b"",
     ) -> ClientTransaction:
-        """Make the client transaction of a request that is ready to leave, and send it."""
+        """Make the client transaction of a request that is ready to leave, and send it.
+
+        `octets` are the request as it goes on the wire, if they are made already.
+        """
         t: ClientTransaction
         if request.method == INVITE:
-            t = InviteClient(self.scene, flow, request, branch, user)
+            t = InviteClient(self.scene, flow, request, branch, user, octets)
         else:
-            t = NonInviteClient(self.scene, flow, request, branch, user)
+            t = NonInviteClient(self.scene, flow, request, branch, user, octets)
         t.key = client_key(branch, request.method)
         self.clients[t.key] = t
         if flow.number:
@@ -148,6 +157,10 @@ class TransactionLayer:
 
     def receive(self, transaction: ClientTransaction, response: Response, out: list[Effect]) -> None:
         transaction.step(BY_CLASS[response.status // 100], response, out)
+
+    def on_flow(self, flow: Flow) -> list[ClientTransaction]:
+        """The client transactions whose requests went out on that connection."""
+        return list(self._by_flow.get(flow.number, ()))
 
     def flow_failed(self, flow: Flow, out: list[Effect]) -> None:
         """The connection broke, or could not be made: every request that waits on it fails (18.4)."""

@@ -30,19 +30,25 @@ from proxy.transaction.timers import NEVER
 
 
 class NonInviteClient(Transaction):
-    """One forwarded (or own) request other than INVITE and ACK. `octets` is kept until a final response."""
+    """One forwarded (or own) request other than INVITE and ACK. `octets` is kept until a final response.
 
-    __slots__ = ("branch", "label", "octets", "target")
+    `abandoned` is its user's mark that another branch was opened since this one kept silent.
+    """
+
+    __slots__ = ("abandoned", "branch", "label", "octets")
 
     kind = 2
 
-    def __init__(self, scene: Scene, flow: Flow, request: Request, branch: bytes, user: ClientUser) -> None:
+    def __init__(
+        self, scene: Scene, flow: Flow, request: Request, branch: bytes, user: ClientUser, octets: bytes = b""
+    ) -> None:
+        """`octets` are the request as it goes on the wire, if they are made already."""
         Transaction.__init__(self, scene, ROWS, flow, request.method, TRYING)
         self.user = user
         self.branch = branch
         self.label = request.kind
-        self.octets = request.octets()
-        self.target: object = None
+        self.octets = octets or request.octets()
+        self.abandoned = False
 
     def start(self, out: list[Effect]) -> None:
         """Send the request; start E (unreliable transports only) and F (17.1.2.2)."""

@@ -48,10 +48,15 @@ class Transport(Protocol):
 class StreamLimits:
     """Bounds on one stream: bytes of a head, of a body, header lines, bytes waiting to be written; seconds.
 
-    `idle` is how long a connection may be silent, `first_message` how long it may take to complete a message.
+    `idle` is how long a connection may be silent, `first_message` how long it may take to complete a message,
+    `handshake` how long until its first octets have come (after TLS and the WebSocket upgrade, where it has those).
+    After `ping` seconds of silence a WebSocket is pinged, and closed if it is silent for as long again.
     """
 
-    __slots__ = ("connections", "first_message", "idle", "max_body", "max_head", "max_lines", "write_buffer")
+    __slots__ = (
+        "connections", "first_message", "handshake", "idle", "max_body", "max_head", "max_lines", "ping",
+        "write_buffer",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +67,8 @@ class StreamLimits:
         idle: float = 600.0,
         first_message: float = 30.0,
         connections: int = 100_000,
+        handshake: float = 15.0,
+        ping: float = 30.0,
     ) -> None:
         self.max_head = max_head
         self.max_body = max_body
@@ -70,3 +77,22 @@ class StreamLimits:
         self.idle = idle
         self.first_message = first_message
         self.connections = connections
+        self.handshake = handshake
+        self.ping = ping
+
+
+class WebSocketRules:
+    """Which WebSocket handshakes are taken.
+
+    `paths` are those of the request line, without query; empty: all. `origins` are values of Origin in lower case,
+    and `none` for a client that sends none; empty: all. `max_message` is the most octets of one message.
+    """
+
+    __slots__ = ("max_message", "origins", "paths")
+
+    def __init__(
+        self, paths: frozenset[str] = frozenset(), origins: frozenset[str] = frozenset(), max_message: int = 98_303
+    ) -> None:
+        self.paths = paths
+        self.origins = origins
+        self.max_message = max_message

@@ -1,4 +1,4 @@
-"""TCP: one listening socket, the connections it accepted and those opened from its side (RFC 3261 section 18).
+"""The connections of one stream listener: those it accepted and those opened from its side (RFC 3261 section 18).
 
 A connection that never completes a message, or is silent too long, is closed. Others are not affected.
 """
@@ -7,61 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-
-from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.error import NoRouteError
-from twisted.internet.error import TimeoutError as TimedOut
-from twisted.internet.protocol import ClientFactory, Factory, Protocol
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
+from typing import Protocol as Contract
 
 from proxy.counts import Counts
 from proxy.events import FlowClosed, FlowOpened
-from proxy.flow import Flow, Listener
-from proxy.transport.connection import StreamConnection
-from proxy.transport.contract import MAPPED, Deliver, FlowMaker, StreamLimits
+from proxy.flow import TLS, WS, WSS, Flow, Listener
+from proxy.transport.announced import Network
+from proxy.transport.connection import Connection, StreamConnection
+from proxy.transport.contract import Deliver, FlowMaker, StreamLimits, WebSocketRules
+from proxy.transport.outgoing import Attempt
+from proxy.transport.websocket import WebSocketConnection
 
-CONNECT_TIMEOUT = 8.0  # seconds; well within Timer B and F, so that the next target is still of use
-SWEEP = 5.0
 # How long a connection that we closed may take to empty itself and to be closed by the peer (seconds).
 LINGER = 5.0
 
-_FAILURES: dict[type[BaseException], str] = {
-    Refused: "refused",
-    TimedOut: "connect_timeout",
-    NoRouteError: "no_route",
-}
+
+class Entry(Contract):
+    """The listening socket, as its ports need it (`entrance.Entrance`)."""
+
+    trusted: tuple[Network, ...]
+
+    def listen(self) -> None:
+        """Bind the socket, once for all its ports."""
+
+    def stop(self) -> None:
+        """Take nobody in any more."""
 
 
-class _Attempt(ClientFactory):
-    """One connection of ours while it is being made, and the messages that wait for it."""
+class StreamPort:
+    """The connections of one listener. Its `Entrance` listens for it, and runs its sweep."""
 
-    noisy = False
-
-    def __init__(self, port: StreamPort, flow: Flow) -> None:
-        self.port = port
-        self.flow = flow
-        self.early: list[bytes] = []
-        self.waiting = 0
-        self.connector: Any = None
-        self.given_up = ""
-
-    def buildProtocol(self, addr: Any) -> Protocol:
-        return StreamConnection(self.port, self.flow)
-
-    def give_up(self, reason: str) -> None:
-        self.given_up = reason
-        self.connector.disconnect()
-
-    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: N802 - Twisted's
-        kind = reason.type
-        self.port.failed(self.flow, self.given_up or (_FAILURES.get(kind) if kind else None) or "connect_failed")
-
-
-class StreamPort(Factory):
-    """One listening TCP socket, the connections it accepted and those opened from its side."""
-
-    noisy = False
+    entrance: Entry
 
     def __init__(
         self,
@@ -73,31 +49,40 @@ class StreamPort(Factory):
         limits: StreamLimits,
         counts: Counts,
         in_use: Callable[[Flow], bool] = lambda flow: False,
+        rules: WebSocketRules | None = None,
+        verifier: Any = None,
     ) -> None:
-        """`in_use` tells whether a flow is wanted although it is silent: a registered client's."""
+        """`in_use` tells whether a flow is wanted although it is silent: a registered client's. `rules` are for
+        WebSocket; `verifier` (`tls_client.Verifier`) makes and judges TLS connections of ours.
+        """
         self.listener = listener
+        self.secure = listener.transport in (TLS, WSS)
         self.deliver = deliver
         self.clock = clock
         self.limits = limits
         self.counts = counts
-        self._reactor = reactor
+        self.reactor = reactor
+        self.rules = rules or WebSocketRules()
+        self.verifier = verifier
         self._flows = flows
         self._in_use = in_use
         # By connection number: those that carry messages, those being made; and those being closed.
-        self._connections: dict[int, StreamConnection] = {}
-        self._attempts: dict[int, _Attempt] = {}
-        self._leaving: set[StreamConnection] = set()
-        self._port: Any = None
+        self._connections: dict[int, Connection] = {}
+        self._attempts: dict[int, Attempt] = {}
+        self._leaving: set[Connection] = set()
+        # WebSockets that are not open yet.
+        self._greeting: set[Connection] = set()
         self._stopped = False
-        self._dual = listener.host == "::"
-        self._sweeper = LoopingCall(self.sweep)
-        self._sweeper.clock = reactor
+
+    @property
+    def held(self) -> int:
+        """How many sockets are open here."""
+        return len(self._connections) + len(self._greeting) + len(self._leaving)
 
     # -- Transport
 
     def listen(self) -> None:
-        self._port = self._reactor.listenTCP(self.listener.port, self, backlog=1024, interface=self.listener.host)
-        self._sweeper.start(SWEEP, now=False)
+        self.entrance.listen()
 
     def connect(self, flow: Flow) -> None:
         host = self.listener.host
@@ -106,14 +91,8 @@ class StreamPort(Factory):
             # From an address of the one family there is no way to one of the other.
             self.deliver(FlowClosed(flow, "shutdown" if self._stopped else "no_route", self.clock()))
             return
-        attempt = self._attempts[flow.number] = _Attempt(self, flow)
-        attempt.connector = self._reactor.connectTCP(
-            flow.remote_host,
-            flow.remote_port,
-            attempt,
-            timeout=CONNECT_TIMEOUT,
-            bindAddress=None if wildcard else (host, 0),
-        )
+        attempt = self._attempts[flow.number] = Attempt(self, flow)
+        attempt.begin(self.reactor, None if wildcard else (host, 0))
 
     def send(self, flow: Flow, octets: bytes) -> None:
         connection = self._connections.get(flow.number)
@@ -140,34 +119,36 @@ class StreamPort(Factory):
         if self._stopped:
             return
         self._stopped = True
-        if self._sweeper.running:
-            self._sweeper.stop()
-        if self._port is not None:
-            self._port.stopListening()
-            self._port = None
+        self.entrance.stop()
         for attempt in list(self._attempts.values()):
             attempt.give_up("shutdown")
-        for connection in list(self._leaving):
+        for connection in [*self._leaving, *self._greeting]:
             connection.reset()
         for connection in list(self._connections.values()):
             connection.shut("shutdown")
 
     # -- connections
 
-    def buildProtocol(self, addr: Any) -> Protocol | None:
-        if len(self._connections) + len(self._leaving) >= self.limits.connections:
-            self.counts.dropped["connections_full"] += 1
-            return None
-        return StreamConnection(self, None)
+    def connection(self, source: tuple[str, int]) -> Connection:
+        """What takes over a connection that has come in, `source` being the client's address."""
+        if self.listener.transport in (WS, WSS):
+            return WebSocketConnection(self, source, self.entrance.trusted)
+        return StreamConnection(self, self.new_flow(source))
 
-    def made(self, connection: StreamConnection) -> None:
-        """A connection is up, in either direction."""
+    def new_flow(self, source: tuple[str, int]) -> Flow:
+        """A flow for a connection that has come in."""
+        return self._flows.stream(self.listener, *source, False)
+
+    def greets(self, connection: Connection) -> None:
+        """A connection is up, and has to shake hands before it can carry messages."""
+        self._greeting.add(connection)
+
+    def made(self, connection: Connection) -> None:
+        """A connection carries messages from now on, in either direction."""
+        self._greeting.discard(connection)
         flow = connection.flow
         if flow is None:
-            transport: Any = connection.transport
-            peer = transport.getPeer()
-            host = peer.host.removeprefix(MAPPED) if self._dual else peer.host
-            flow = connection.flow = self._flows.stream(self.listener, host, peer.port, False)
+            raise AssertionError("a connection without a flow carries no messages")
         self._connections[flow.number] = connection
         attempt = self._attempts.pop(flow.number, None)
         if attempt is not None:
@@ -175,17 +156,18 @@ class StreamPort(Factory):
                 connection.send(octets)
         self.deliver(FlowOpened(flow, self.clock()))
 
-    def leaves(self, connection: StreamConnection, reason: str) -> None:
-        """We close a connection: its flow ends here, its socket when all is written and the peer has closed too."""
+    def leaves(self, connection: Connection, reason: str) -> None:
+        """A connection ends: its flow does so here, its socket when all is written and the peer has closed too."""
         self._leaving.add(connection)
         self._end(connection, reason)
 
-    def lost(self, connection: StreamConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """The socket is gone."""
         self._leaving.discard(connection)
         self._end(connection, "peer_closed")
 
-    def _end(self, connection: StreamConnection, reason: str) -> None:
+    def _end(self, connection: Connection, reason: str) -> None:
+        self._greeting.discard(connection)
         flow = connection.flow
         if flow is not None and self._connections.pop(flow.number, None) is not None:
             self.deliver(FlowClosed(flow, reason, self.clock()))
@@ -196,7 +178,7 @@ class StreamPort(Factory):
             self.deliver(FlowClosed(flow, reason, self.clock()))
 
     def sweep(self) -> None:
-        """Close connections that are silent too long, or that never complete a message or our goodbye."""
+        """Close connections that are silent too long, or that never complete a handshake, a message or our goodbye."""
         now = self.clock()
         begun = now - self.limits.first_message
         idle = now - self.limits.idle
@@ -209,6 +191,14 @@ class StreamPort(Factory):
                 connection.abort("slow_message")
             elif connection.heard < idle and not (connection.flow is not None and self._in_use(connection.flow)):
                 connection.close("idle")
+            else:
+                connection.rest(now)
+        shaken = now - self.limits.handshake
+        for connection in [each for each in self._greeting if each.begun < shaken]:
+            self.counts.dropped["handshake_timeout"] += 1
+            connection.abort("handshake_timeout")
+        for attempt in [each for each in self._attempts.values() if each.begun < shaken]:
+            attempt.give_up("handshake_timeout")
         for connection in list(self._leaving):
             if now - connection.left > LINGER:
                 connection.reset()

@@ -11,8 +11,9 @@ from typing import Any
 from twisted.internet.protocol import DatagramProtocol
 
 from proxy.events import MessageReceived, SendFailed
-from proxy.flow import Flow, Listener
+from proxy.flow import SERVER, Flow, Listener
 from proxy.transport.contract import MAPPED, Deliver, FlowMaker
+from proxy.transport.icmp import ask_for_errors, icmp_port, unreachable_addresses
 
 MAX_DATAGRAM = 65535
 # A burst must find room while Python collects garbage: the kernel's default holds about 200 SIP messages.
@@ -23,7 +24,11 @@ _KEEP_ALIVE = b"\r\n\0 "
 
 
 class UdpPort(DatagramProtocol):
-    """One UDP socket. `send` writes to the socket itself: Twisted's own write checks the address each time."""
+    """One UDP socket. `send` writes to the socket itself: Twisted's own write checks the address each time.
+
+    Towards the server it hears what ICMP says, so that the next server can be tried at once. Of clients timers tell:
+    an ICMP error is easily forged, and a phone behind a NAT that restarts is back before the last retransmission.
+    """
 
     noisy = False
 
@@ -42,13 +47,17 @@ class UdpPort(DatagramProtocol):
         self._deliver = deliver
         self._clock = clock
         self._port: Any = None
+        self._hears_errors = False
         self._dual = listener.host == "::"
         self._sendto: Callable[[bytes, tuple[str, int]], int] = _unbound
 
     def listen(self) -> None:
-        self._port = self._reactor.listenUDP(
-            self.listener.port, self, interface=self.listener.host, maxPacketSize=MAX_DATAGRAM
-        )
+        where = self.listener
+        if where.side != SERVER:
+            self._port = self._reactor.listenUDP(where.port, self, interface=where.host, maxPacketSize=MAX_DATAGRAM)
+            return
+        self._port = icmp_port(where.port, self, where.host, MAX_DATAGRAM, self._reactor)
+        self._port.startListening()
 
     def startProtocol(self) -> None:
         transport: Any = self.transport
@@ -56,6 +65,7 @@ class UdpPort(DatagramProtocol):
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
         self._sendto = _both_families(sock.sendto) if self._dual else sock.sendto
+        self._hears_errors = self.listener.side == SERVER and ask_for_errors(sock)
 
     def stopProtocol(self) -> None:
         self._sendto = _unbound
@@ -69,8 +79,11 @@ class UdpPort(DatagramProtocol):
             host = host.removeprefix(MAPPED)
         self._deliver(MessageReceived(self._flow(self.listener, host, addr[1]), datagram, self._clock()))
 
-    def connectionRefused(self) -> None:
-        """ICMP said that a port is closed; the socket is not connected, so nobody knows whose: timers will tell."""
+    def hear_errors(self) -> None:
+        """ICMP said that something we sent did not arrive."""
+        transport: Any = self.transport
+        for (host, port), number in unreachable_addresses(transport.socket).items():
+            self._deliver(SendFailed(self._flow(self.listener, host, port), _reason(number), self._clock()))
 
     def connect(self, flow: Flow) -> None:
         """A UDP flow needs no connection."""
@@ -80,13 +93,27 @@ class UdpPort(DatagramProtocol):
         try:
             self._sendto(octets, flow.address)
         except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
-                return  # a full socket buffer is loss: retransmission heals it
-            name = errno.errorcode.get(error.errno or 0, "error").lower()
-            reason = f"{name}: {os.strerror(error.errno or 0)}"
-            # One message that is too large must not make the address look dead to all others.
-            too_large = octets if error.errno == errno.EMSGSIZE else None
-            self._deliver(SendFailed(flow, reason, self._clock(), too_large))
+            if self._hears_errors:
+                self._send_again(flow, octets)
+            else:
+                self._failed(flow, octets, error.errno or 0)
+
+    def _send_again(self, flow: Flow, octets: bytes) -> None:
+        """The kernel fails one call for what ICMP said of an earlier datagram, whomever this one is for."""
+        self.hear_errors()
+        try:
+            self._sendto(octets, flow.address)
+        except ConnectionRefusedError:
+            return  # said of yet another one meanwhile; retransmission heals it
+        except OSError as error:
+            self._failed(flow, octets, error.errno or 0)
+
+    def _failed(self, flow: Flow, octets: bytes, number: int) -> None:
+        if number in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
+            return  # a full socket buffer is loss: retransmission heals it
+        # One message that is too large must not make the address look dead to all others.
+        too_large = octets if number == errno.EMSGSIZE else None
+        self._deliver(SendFailed(flow, _reason(number), self._clock(), too_large))
 
     def close_flow(self, flow: Flow, reason: str) -> None:
         """There is nothing to close."""
@@ -105,6 +132,11 @@ def _both_families(sendto: Callable[[bytes, tuple[str, int]], int]) -> Callable[
         return sendto(octets, (host if ":" in host else MAPPED + host, port))
 
     return send
+
+
+def _reason(number: int) -> str:
+    """Name and words of an error of the system, for the log."""
+    return f"{errno.errorcode.get(number, 'error').lower()}: {os.strerror(number)}"
 
 
 def _unbound(octets: bytes, address: tuple[str, int]) -> int:

@@ -13,6 +13,7 @@ import yaml
 from proxy import metrics
 from proxy.counts import Counts
 from proxy.flow import CLIENT, UDP, Listener
+from proxy.store.memory import MemoryStore
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
 ALERTS = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"][0]["rules"]
@@ -52,7 +53,7 @@ class NothingYet:
 
 def exposed_names() -> set[str]:
     listener = Listener(0, CLIENT, UDP, "127.0.0.1", 5060, "127.0.0.1", 5060)
-    collector = metrics.Collector(Counts(1), [listener], NothingYet(), {}, "0")
+    collector = metrics.Collector(Counts(1), [listener], NothingYet(), {}, MemoryStore(), "0")
     names = set()
     for family in collector.collect():
         endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from browser_peer import Browser
 from clients import MakeClient, new_client
 from kamailio_peer import Kamailio
 from peer_process import fresh_address
@@ -49,3 +50,10 @@ def make_client() -> Iterator[MakeClient]:
             return clients.enter_context(new_client(user, server, broken, transport))
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One Chromium for all tests of a module; every page has a context of its own."""
+    with Browser(tmp_path_factory.mktemp("browser")) as chromium:
+        yield chromium

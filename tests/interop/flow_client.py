@@ -26,8 +26,8 @@ class FlowClient(SipClient):
         lines += self.contact_lines() if contact and status < 300 else []
         lines += ["Content-Type: application/sdp"] if body else []
         octets = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
-        host, _, port = request.source.partition(":")
-        self.send(octets, (host, int(port)))
+        host, _, port = request.source.rpartition(":")
+        self.send(octets, (host.strip("[]"), int(port)))
         return Seen(octets)
 
     def pick_up(self, invite: Seen) -> Dialog:

@@ -11,6 +11,15 @@ from flow_sipp import CALLS, PORT, Call, Party, Sipp, registered_contact, wait_f
 from peer_process import fresh_address
 from sip_client import Address
 from sipmend_peer import Sipmend, Value
+from sipp_peer import SCENARIOS
+
+Words = Sequence[str]
+# What a client sends that has an outbound proxy.
+ROUTE = "Route: <sip:pbx.test;lr>"
+# A party that was called answers what comes again for as long as anything can (64 times T1).
+LISTENING = ("-d", "32000")
+# Calls a second; a caller is gone when its last call is over.
+QUICKLY = ("-r", "10")
 
 
 @dataclass(frozen=True)
@@ -50,47 +59,31 @@ class Stage:
         return proxy
 
     def outgoing(
-        self,
-        caller: str,
-        answerer: str,
-        switches: Sequence[str] = (),
-        calls: int = CALLS,
-        extra: Sequence[str] = (),
+        self, caller: str, answerer: str, switches: Sequence[str] = (), calls: int = CALLS, extra: Words = QUICKLY
     ) -> Played:
         """The broken client calls the server; raises AssertionError if a call did not go by the scenarios."""
-        call = Call(self.client, self.server, "sip:bob@pbx.test", "Route: <sip:pbx.test;lr>")
-        there = self.play(self.server, answerer, call, switches, extra)
+        call = Call(self.client, self.server, "sip:bob@pbx.test", ROUTE)
+        there = self.play(self.server, answerer, call, switches, LISTENING)
         proxy = self.start_proxy()
-        here = self.play(
-            self.client, caller, call, switches, ["-m", str(calls), "-r", "10", *extra], self.to_proxy or proxy.address
-        )
-        here.finish(90)
+        words = ["-m", str(calls), *extra]
+        here = self.play(self.client, caller, call, switches, words, self.to_proxy or proxy.address)
         return self.ended(here, there, proxy)
 
     def incoming(
-        self,
-        caller: str,
-        answerer: str,
-        switches: Sequence[str] = (),
-        calls: int = CALLS,
-        extra: Sequence[str] = (),
+        self, caller: str, answerer: str, switches: Sequence[str] = (), calls: int = CALLS, extra: Words = QUICKLY
     ) -> Played:
         """The client registers and the server calls it by what it learned: our Contact, and our Path as Route."""
         learning = Call(self.server, self.client, "", "")
-        registrar = self.play(self.server, "flow_registrar", learning, (), extra)
+        registrar = self.play(self.server, "flow_registrar", learning, (), LISTENING)
         proxy = self.start_proxy()
-        words = ["-m", "1", "-oocsf", str(Path(__file__).parent / "sipp" / f"{answerer}.xml"), *extra]
-        call = Call(self.server, self.client, "", "")
-        there = self.play(self.client, "flow_register", call, switches, words, self.to_proxy or proxy.address)
+        there = self.register(self.client, answerer, learning, switches, self.to_proxy or proxy.address)
         assert proxy.becomes("sipmend_bindings", 1, state="registered"), there.complaint("did not register")
         contact, path = registered_contact(registrar)
         registrar.stop()
         wait_for_port(self.server.host, self.transport)
         call = Call(self.server, self.client, contact, f"Route: {path[0]}")
-        here = self.play(
-            self.server, caller, call, switches, ["-m", str(calls), "-r", "10", *extra], self.server_sends_to(proxy)
-        )
-        here.finish(90)
+        words = ["-m", str(calls), *extra]
+        here = self.play(self.server, caller, call, switches, words, self.server_sends_to(proxy))
         return self.ended(here, there, proxy)
 
     def play_flow(
@@ -100,7 +93,7 @@ class Stage:
         answerer: str,
         switches: Sequence[str] = (),
         calls: int = CALLS,
-        extra: Sequence[str] = (),
+        extra: Words = QUICKLY,
     ) -> Played:
         """One flow, `outgoing` or `incoming`."""
         play = self.outgoing if direction == "outgoing" else self.incoming
@@ -118,16 +111,24 @@ class Stage:
         switches: Sequence[str],
         extra: Sequence[str],
         remote: Address | None = None,
+        work: Path | None = None,
     ) -> Sipp:
-        """Start one SIPp; a switch is set where its scenario declares it."""
-        text = (Path(__file__).parent / "sipp" / f"{scenario}.xml").read_text()
+        """Start one SIPp; a switch is set where its scenario declares it. Its files go to `work`, or the stage's."""
+        text = (SCENARIOS / f"{scenario}.xml").read_text()
         words = [word for switch in switches if switch in text for word in ("-set", switch, "1")]
-        sipp = Sipp(party, self.transport, scenario, self.work, [*call.arguments(party), *words, *extra], remote)
+        words = [*call.arguments(party), *words, *extra]
+        sipp = Sipp(party, self.transport, scenario, work or self.work, words, remote)
         self.cleanup.callback(sipp.stop)
         return sipp
 
+    def register(self, party: Party, answerer: str, call: Call, switches: Sequence[str], remote: Address) -> Sipp:
+        """Register a party that answers calls by this scenario from then on."""
+        words = ["-m", "1", "-oocsf", str(SCENARIOS / f"{answerer}.xml"), *LISTENING]
+        return self.play(party, "flow_register", call, switches, words, remote)
+
     def ended(self, here: Sipp, there: Sipp, proxy: Sipmend) -> Played:
-        """The caller has ended well: the other side and the proxy must be sound too."""
+        """The caller must end well, and the other side and the proxy be sound then."""
+        here.finish(90)
         there.assert_sound()
         proxy.assert_sound()
         return Played(here, there, proxy)

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -18,17 +19,19 @@ _hosts = itertools.count(1)
 
 
 def fresh_address() -> str:
-    """A loopback address that no other test of this run uses, in a block that belongs to this process."""
-    block = os.getpid()
-    return f"127.{64 + (block >> 8) % 128}.{block % 256}.{next(_hosts) % 254 + 1}"
+    """A loopback address that no other test of this run uses, in blocks that belong to this process."""
+    block, number = os.getpid(), next(_hosts)
+    # The further blocks of one process are far from those of its neighbours.
+    return f"127.{64 + ((block >> 8) + 37 * (number // 254)) % 128}.{block % 256}.{number % 254 + 1}"
 
 
 def free_port(host: str) -> int:
     """A port that is free for UDP and TCP on this address right now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(type=socket.SOCK_DGRAM) as datagram,
+            socket.socket(family, socket.SOCK_STREAM) as stream,
+            socket.socket(family, socket.SOCK_DGRAM) as datagram,
         ):
             stream.bind((host, 0))
             port: int = stream.getsockname()[1]
@@ -44,10 +47,20 @@ def need(program: str, package: str) -> str:
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
     if found:
         return found
-    text = f"{program} is not installed: apt-get install -y --no-install-recommends {package}"
+    lacks(f"{program} is not installed: apt-get install -y --no-install-recommends {package}")
+
+
+def lacks(text: str) -> NoReturn:
+    """Skip the test because this machine lacks something; with CI=true fail."""
     if os.environ.get("CI") == "true":
         pytest.fail(text)
     pytest.skip(text)
+
+
+def need_file(pattern: str, package: str) -> None:
+    """As `need`, for a file whose path has wildcards."""
+    if not list(Path("/").glob(pattern.lstrip("/"))):
+        need(pattern, package)
 
 
 class PeerProcess:
@@ -78,7 +91,7 @@ class PeerProcess:
         """Everything the program wrote so far."""
         return self.log_path.read_text(errors="replace")
 
-    def await_start(self, is_up: Callable[[], bool], patience: float = 15.0) -> None:
+    def await_start(self, is_up: Callable[[], bool], patience: float = 60.0) -> None:
         """Wait until the program is up; raises RuntimeError with the end of its log if that never comes."""
         deadline = time.monotonic() + patience
         while not is_up():

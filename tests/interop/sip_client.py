@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from sip_wire import Seen, addr_spec, credentials
+from websockets.client import ClientProtocol
+from websockets.frames import Opcode
+from websockets.typing import Origin
+from websockets.uri import parse_uri
 
 Address = tuple[str, int]
 PATIENCE = 5.0
@@ -75,7 +82,16 @@ class Asked:
 class SipClient:
     """A client on one socket that sends everything to `server` unless told otherwise."""
 
-    def __init__(self, who: Identity, local: str, server: Address, transport: str = "udp", port: int = 0) -> None:
+    def __init__(
+        self,
+        who: Identity,
+        local: str,
+        server: Address,
+        transport: str = "udp",
+        port: int = 0,
+        ca: Path | None = None,
+    ) -> None:
+        """`transport` is udp, tcp, tls, ws or wss; inside TLS the server is held against the CA in the file `ca`."""
         self.who = who
         self.server = server
         self.transport = transport
@@ -86,12 +102,18 @@ class SipClient:
         self._buffer = b""
         self._counter = itertools.count(1)
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-        self.socket = socket.socket(socket.AF_INET, kind)
+        self.socket = socket.socket(socket.AF_INET6 if ":" in local else socket.AF_INET, kind)
         self.socket.bind((local, port))
-        if transport == "tcp":
+        self._websocket: ClientProtocol | None = None
+        if transport != "udp":
             self.socket.settimeout(PATIENCE)
             self.socket.connect(server)
-        self.address: Address = self.socket.getsockname()
+        if transport in ("tls", "wss"):
+            context = ssl.create_default_context(cafile=ca)
+            self.socket = context.wrap_socket(self.socket, server_hostname=server[0])
+        if transport in ("ws", "wss"):
+            self._open_websocket()
+        self.address: Address = self.socket.getsockname()[:2]
 
     def __enter__(self) -> Self:
         return self
@@ -102,12 +124,31 @@ class SipClient:
     def close(self) -> None:
         self.socket.close()
 
+    def _open_websocket(self) -> None:
+        """Shake hands (RFC 7118 section 4.1)."""
+        uri = parse_uri(f"{self.transport}://{self.server[0]}:{self.server[1]}/sip")
+        websocket = self._websocket = ClientProtocol(uri, origin=Origin("https://phone.test"), subprotocols=["sip"])
+        websocket.send_request(websocket.connect())
+        self._push()
+        while not (answered := websocket.events_received()):
+            websocket.receive_data(self.socket.recv(65535))
+        assert answered[0].status_code == 101, answered[0]
+        assert websocket.subprotocol == "sip"
+
+    def _push(self) -> None:
+        """Send what the WebSocket has to say."""
+        if self._websocket is not None:
+            self.socket.sendall(b"".join(self._websocket.data_to_send()))
+
     def send(self, octets: bytes | str, to: Address | None = None) -> None:
-        """Put the octets on the wire as they are."""
+        """Put the octets on the wire as they are; over WebSocket without Content-Length, as browsers do."""
         octets = octets.encode("utf-8", "surrogateescape") if isinstance(octets, str) else octets
         self.sent.append(octets)
         if self.transport == "udp":
             self.socket.sendto(octets, to or self.server)
+        elif self._websocket is not None:
+            self._websocket.send_text(re.sub(rb"\r\nContent-Length: \d+", b"", octets))
+            self._push()
         else:
             self.socket.sendall(octets)
 
@@ -145,17 +186,25 @@ class SipClient:
 
     def _wait(self, seconds: float) -> bool:
         """Read once; False when nothing arrived within the seconds."""
-        if seconds <= 0 or not select.select([self.socket], [], [], seconds)[0]:
+        waiting = self.socket.pending() if isinstance(self.socket, ssl.SSLSocket) else 0
+        if seconds <= 0 or not (waiting or select.select([self.socket], [], [], seconds)[0]):
             return False
         if self.transport == "udp":
             octets, source = self.socket.recvfrom(65535)
-            self._take(octets, f"{source[0]}:{source[1]}")
+            self._take(octets, host_port(source[:2]))
             return True
         octets = self.socket.recv(65535)
         if not octets:
             return False
-        self._buffer += octets
-        self._cut()
+        if self._websocket is None:
+            self._buffer += octets
+            self._cut()
+            return True
+        self._websocket.receive_data(octets)
+        for frame in self._websocket.events_received():
+            if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+                self._take(bytes(frame.data), f"{self.server[0]}:{self.server[1]}")
+        self._push()  # pongs
         return True
 
     def _cut(self) -> None:
@@ -181,7 +230,7 @@ class SipClient:
 
     def via(self, branch: str) -> str:
         """The Via line this client writes."""
-        sent_by = self.who.via or f"{self.address[0]}:{self.address[1]}"
+        sent_by = self.who.via or host_port(self.address)
         return f"Via: SIP/2.0/{self.transport.upper()} {sent_by};branch={branch}{self.who.via_parameters}"
 
     def write(self, method: str, uri: str, headers: Sequence[str], sequence: int, call_id: str, body: str) -> Asked:
@@ -319,8 +368,8 @@ class SipClient:
         lines += self.contact_lines() if contact and status > 100 else []
         lines += ["Content-Type: application/sdp"] if body else []
         octets = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode()
-        host, _, port = request.source.partition(":")
-        self.send(octets, (host, int(port)))
+        host, _, port = request.source.rpartition(":")
+        self.send(octets, (host.strip("[]"), int(port)))
         return octets
 
     def accept(self, invite: Seen) -> Dialog:
@@ -340,6 +389,12 @@ class SipClient:
         """Send a request inside the dialog."""
         carries = contact and method in ("INVITE", "UPDATE")
         return self.start(method, "", self.contact_lines() if carries else [], body, dialog)
+
+
+def host_port(address: Address) -> str:
+    """As it stands in a Via or a URI: an IPv6 address has brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def answers(seen: Seen, asked: Asked) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 CLIENT_PORT = 5060
 SERVER_PORT = 5070
 ADMIN_PORT = 9060
+WS_PORT = 8080
+WSS_PORT = 8443
+TLS_PORT = 5061
 READY = re.compile(r"^ready\b", re.MULTILINE)
 Value = Any  # what YAML can say
 
@@ -44,10 +49,17 @@ def settings(server: str, domain: str, edge: str, inside: str, work: Path) -> di
     }
 
 
+def secured(edge: str, certificate: tuple[Path, Path]) -> dict[str, Value]:
+    """What is added for TLS and browsers; the certificate and its key are PEM files."""
+    uris = [f"tls://{edge}:{TLS_PORT}", f"wss://{edge}:{WSS_PORT}", f"ws://{edge}:{WS_PORT}"]
+    return {"listen": uris, "tls": dict(zip(("certificate", "private_key"), map(str, certificate), strict=True))}
+
+
 class Sipmend:
     """A running proxy: `address` is where clients send, `inside` the IP address the server sees.
 
-    `changes` are settings in place of the usual ones; those of `server` add to them.
+    `changes` are settings in place of the usual ones; those of `server` add to them. With a `certificate` for `edge`
+    it takes TLS, WSS and WS as well.
     """
 
     def __init__(
@@ -57,8 +69,10 @@ class Sipmend:
         domain: str = "pbx.test",
         health: dict[str, Value] | None = None,
         changes: Mapping[str, Value] | None = None,
+        edge: str = "",
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
-        self.edge = fresh_address()
+        self.edge = edge or fresh_address()
         self.inside = fresh_address()
         self.address = (self.edge, CLIENT_PORT)
         self.server_side = (self.inside, SERVER_PORT)
@@ -70,10 +84,30 @@ class Sipmend:
         wanted["server"] |= given.pop("server", {})
         if "targets" in wanted["server"]:
             del wanted["server"]["uri"]
-        config.write_text(yaml.safe_dump(wanted | given))
-        argv = [*command(), "run", "-c", str(config)]
-        self.process = PeerProcess(argv, work, "sipmend", {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"})
-        self.process.await_start(lambda: bool(READY.search(self.process.log())))
+        more = secured(self.edge, certificate) if certificate else {"listen": []}
+        wanted["listen"] += more.pop("listen")
+        config.write_text(yaml.safe_dump(wanted | more | given))
+        self._argv = [*command(), "run", "-c", str(config)]
+        self._work = work
+        self._starts = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again if it was killed; each start has a log of its own."""
+        self._starts += 1
+        name = "sipmend" if self._starts == 1 else f"sipmend-{self._starts}"
+        self.process = PeerProcess(self._argv, self._work, name, {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"})
+        self.process.await_start(lambda: bool(READY.search(self.process.log())), 30)
+
+    def kill(self) -> None:
+        """End it at once, as a crash or a power cut does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.process.wait()
+
+    @property
+    def wss(self) -> str:
+        """Where browsers connect."""
+        return f"wss://{self.edge}:{WSS_PORT}/sip"
 
     def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Every sample of /metrics by name and sorted labels."""
@@ -94,9 +128,9 @@ class Sipmend:
             if found == name and labels.items() <= dict(given).items()
         )
 
-    def becomes(self, name: str, at_least: float, **labels: str) -> bool:
-        """Whether the sum reaches this value soon."""
-        return eventually(lambda: self.total(name, **labels) >= at_least)
+    def becomes(self, name: str, at_least: float, patience: float = 15.0, **labels: str) -> bool:
+        """Whether the sum reaches this value within the patience."""
+        return eventually(lambda: self.total(name, **labels) >= at_least, patience)
 
     def assert_sound(self) -> None:
         """It still runs and never wrote a traceback."""

@@ -94,20 +94,26 @@ def test_update_reinvite_and_bye_from_both_sides(site: Site, direction: str) -> 
     assert {seen.uri for seen in asked} == {CLIENT_URI}
 
 
-@pytest.mark.parametrize("ringing", [False, True], ids=["after 100", "after 180"])
+@pytest.mark.parametrize("stage", ["before 100", "after 100", "after 180"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_cancel_reaches_the_far_end_and_487_comes_home(site: Site, direction: str, ringing: bool) -> None:
+def test_cancel_reaches_the_far_end_and_487_comes_home(site: Site, direction: str, stage: str) -> None:
     """At each hop CANCEL and the ACK of 487 have the branch, Request-URI and Route of the INVITE."""
     caller, called = site.ends(direction)
     asked = caller.invite(f"sip:{called.who.user}@pbx.test")
     invite = called.expect("INVITE")
-    if ringing:
+    if stage == "after 180":
         called.answer(invite, 180, "Ringing")
         caller.expect(180)
     else:
-        called.answer(invite, 100, "Trying")
         caller.expect(100, where=lambda seen: seen.first("CSeq") == f"{asked.sequence} INVITE")
+    if stage == "after 100":
+        called.answer(invite, 100, "Trying")
     caller.cancel(asked)
+    if stage == "before 100":
+        # Every hop has answered 100 but the last one: the CANCEL waits before that.
+        side = "client" if direction == DIRECTIONS[0] else "server"
+        assert site.edge.becomes("sipmend_messages_total", 1, type="CANCEL", direction="in", side=side)
+        called.answer(invite, 100, "Trying")
     assert caller.expect(200, where=lambda seen: seen.method == "CANCEL").first("Call-ID") == asked.call_id
     called.is_cancelled(invite)
     answer = caller.refused(asked, 487)
@@ -151,6 +157,24 @@ def test_refusals_come_home_with_what_they_say(site: Site, direction: str) -> No
     # > A proxy which receives a 503 SHOULD NOT forward it unless it can determine that any subsequent requests it
     # > might proxy will also generate a 503 (RFC 3261 section 16.7)
     assert caller.refused(asked, 500).status == 500
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_call_that_the_far_end_challenges_succeeds_with_credentials(site: Site, direction: str) -> None:
+    """401 from the far end itself, behind the 407 of Kamailio: the challenge and the answer to it pass unchanged."""
+    caller, called = site.ends(direction)
+    challenge = 'WWW-Authenticate: Digest realm="far.test", nonce="f84f1cec41e6cbe5aea9c8e88d359", algorithm=MD5'
+    asked = caller.invite(f"sip:{called.who.user}@pbx.test")
+    called.refuse(called.expect("INVITE"), 401, "Unauthorized", [challenge])
+    answer = caller.refused(asked, 401)
+    assert challenge in answer.lines
+    again = caller.again(asked, answer, SDP)
+    invite = called.expect("INVITE")
+    assert invite.line("Authorization") == Seen(again.octets).line("Authorization")
+    theirs = called.pick_up(invite)
+    caller.established(again, caller.final(again))
+    called.expect("ACK")
+    hang_up(called, theirs, caller)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -215,14 +239,15 @@ def test_call_goes_on_at_the_clients_new_address(site: Site, direction: str) -> 
         assert [seen.start for seen in old.silence(0.2) if not seen.status] == []
 
 
-def test_call_that_nobody_answers_ends_with_408(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_call_that_nobody_answers_ends_with_408(tmp_path: Path, transport: str) -> None:
     """A silent far end: Kamailio gives up after 1.5 s. A silent client: the proxy does, after 64 times T1."""
     with ExitStack() as cleanup:
         kamailio = Kamailio(fresh_address(), tmp_path / "kamailio", patience=1500)
         cleanup.callback(kamailio.stop)
         edge = Sipmend(f"sip:{kamailio.host}:5060", tmp_path / "sipmend", changes={"timers": {"t1": "50ms"}})
         cleanup.callback(edge.process.stop, 1.0)
-        alice = cleanup.enter_context(flow_client("alice", edge.address, True))
+        alice = cleanup.enter_context(flow_client("alice", edge.address, True, transport))
         bob = cleanup.enter_context(flow_client("bob", kamailio.address, False))
         for client in (alice, bob):
             assert client.register().status == 200

@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from flow_network import NEW_ADDRESS, NEW_PORT, RelayedStage
 from flow_sipp import CALLS, assert_within_transaction, branch, by_call, dialogs, tag
-from flow_stage import Stage
-from sipmend_peer import Sipmend
-from udp_relay import UdpRelay
+from flow_stage import Played, Stage
 
 DIRECTIONS = ("outgoing", "incoming")
 REFUSALS = {
@@ -18,26 +17,8 @@ REFUSALS = {
     486: ("flow_busy_answerer", "Retry-After: 30"),
 }
 
-
 # The switches with which the far end of the client sends BYE.
 ENDED_BY = {"outgoing": ("far_end_ends",), "incoming": ()}
-
-
-class MovingStage(Stage):
-    """A stage whose client is behind a NAT that gives it another port when it sends UPDATE."""
-
-    relay: UdpRelay | None = None
-
-    def __init__(self, work: Path, cleanup: ExitStack) -> None:
-        super().__init__("udp", work, cleanup)
-
-    def start_proxy(self) -> Sipmend:
-        """The proxy, and the NAT before it."""
-        proxy = super().start_proxy()
-        moves = UdpRelay(proxy.address, moves=lambda octets: octets.startswith(b"UPDATE "))
-        self.relay = self.cleanup.enter_context(moves)
-        self.to_proxy = self.relay.near
-        return proxy
 
 
 @pytest.fixture(params=["udp", "tcp"])
@@ -70,9 +51,17 @@ def test_whole_calls_with_update_and_reinvite_from_both_sides(stage: Stage, dire
         ("outgoing", ()),
         ("outgoing", ("ringing",)),
         ("incoming", ("late",)),
+        ("incoming", ()),
         ("incoming", ("ringing",)),
     ],
-    ids=["before 100", "after 100", "after 180", "to the client before 100", "to the client after 180"],
+    ids=[
+        "before 100",
+        "after 100",
+        "after 180",
+        "to the client before 100",
+        "to the client after 100",
+        "to the client after 180",
+    ],
 )
 def test_cancelled_calls_end_with_487(stage: Stage, direction: str, switches: tuple[str, ...]) -> None:
     """CANCEL has the branch, Request-URI and Route of the INVITE at each hop; 487 comes, its ACK hop by hop.
@@ -150,14 +139,29 @@ def test_both_2xx_of_a_forked_call_reach_the_caller(stage: Stage, direction: str
         assert dialogs(played.answerer.got(method)) == answers
 
 
-def test_call_that_nobody_answers_ends_with_408(stage: Stage) -> None:
-    """The server says nothing at all: Timer B (64 times T1, 3.2 s here) makes it a 408, acknowledged by the client.
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_503_comes_home_as_500(stage: Stage, direction: str) -> None:
+    """The phrase says what came; the ACK of each hop is within its transaction.
+
+    > If the only response that was received is a 503, the proxy SHOULD generate a 500 response and forward that
+    > upstream. (RFC 3261 section 16.7 step 6)
+    """
+    played = stage.play_flow(direction, "flow_refused_caller", "flow_unavailable_answerer")
+    assert len(by_call(played.caller.got(500))) == CALLS
+    assert {seen.start for seen in played.caller.got(500)} == {"SIP/2.0 500 Next hop answered 503 Service Unavailable"}
+    assert played.caller.got(503) == []
+    assert_within_transaction(played.answerer.got("INVITE"), played.answerer.got("ACK"))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_call_that_nobody_answers_ends_with_408(stage: Stage, direction: str) -> None:
+    """The called side says nothing at all: Timer B (64 times T1, 3.2 s here) makes it a 408, which is acknowledged.
 
     > the client transaction SHOULD inform the TU that a timeout has occurred ... the proxy MUST behave as if it had
     > received a 408 (RFC 3261 sections 17.1.1.2 and 16.9)
     """
     stage.changes = {"timers": {"t1": "50ms"}}
-    played = stage.play_flow("outgoing", "flow_refused_caller", "flow_silent_answerer")
+    played = stage.play_flow(direction, "flow_refused_caller", "flow_silent_answerer")
     assert len(by_call(played.caller.got(408))) == CALLS
     assert len({branch(seen) for seen in played.answerer.got("INVITE")}) == CALLS
 
@@ -166,10 +170,25 @@ def test_call_that_nobody_answers_ends_with_408(stage: Stage) -> None:
 def test_call_goes_on_when_the_nat_moves_the_client(tmp_path: Path, direction: str) -> None:
     """The client's UPDATE comes by another port of its NAT: what the far end sends from then on goes there."""
     with ExitStack() as cleanup:
-        stage = MovingStage(tmp_path, cleanup)
+        stage = RelayedStage("udp", tmp_path, cleanup, NEW_PORT)
         played = stage.play_flow(direction, "flow_talk_caller", "flow_talk_answerer", ENDED_BY[direction], calls=1)
-        assert stage.relay is not None
-        assert len(set(stage.relay.ports)) == 2
-        client = played.caller if direction == "outgoing" else played.answerer
-        server = played.answerer if direction == "outgoing" else played.caller
-        assert len(server.sent("BYE")) == len(client.got("BYE")) == 1
+        assert len({place[1] for place in stage.places}) == 2
+        assert_bye_reaches_client(played, direction)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_call_goes_on_at_the_clients_new_address(tmp_path: Path, direction: str, transport: str) -> None:
+    """The client registers from another address in mid-call: what the far end sends from then on goes there."""
+    with ExitStack() as cleanup:
+        stage = RelayedStage(transport, tmp_path, cleanup, NEW_ADDRESS)
+        switches = (*ENDED_BY[direction], "caller_registers" if direction == "outgoing" else "answerer_registers")
+        played = stage.play_flow(direction, "flow_talk_caller", "flow_talk_answerer", switches, calls=1)
+        assert len({place[0] for place in stage.places}) == 2
+        assert_bye_reaches_client(played, direction)
+
+
+def assert_bye_reaches_client(played: Played, direction: str) -> None:
+    """The far end has ended the call."""
+    client, server = (played.caller, played.answerer) if direction == "outgoing" else (played.answerer, played.caller)
+    assert len(server.sent("BYE")) == len(client.got("BYE")) == 1

@@ -7,6 +7,7 @@ import pytest
 from tests.support.flows import registration, shown
 from tests.support.ladder import Ladder, after, nothing
 from tests.support.sip_text import SipText
+from tests.support.world import World
 
 ANY = ["{*}", "{*}"]
 
@@ -126,6 +127,21 @@ def test_tcp_answer_reopens_to_the_sent_by_port(field, tom, pbx):
         << tom.gets(200)
     )
     assert tom.flow.address == ("198.51.100.30", 5066)
+
+
+def test_tls_answer_is_never_reopened():
+    """A phone has no certificate by which we could know it: dropped and counted."""
+    world = World(clients=("tls://edge.example.com:5061",))
+    tess, pbx = world.client("tess", "198.51.100.30:41000"), world.server("pbx")
+    assert (
+        Ladder(world)
+        >> tess.sends("INVITE sip:bob@example.com", via="SIP/2.0/TLS 198.51.100.30:5061;branch=z9hG4bKt")
+        << pbx.gets("INVITE", contact="{*}", record_route=ANY)
+        >> tess.closes()
+        >> pbx.sends(180)
+        << nothing
+    )
+    assert world.counts.dropped["response_flow_gone"] == 1
 
 
 def test_tcp_answer_goes_to_the_moved_binding_first(field, tom, pbx):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flow import TCP
+from proxy.flow import TRANSPORTS
 from tests.support.flows import call_in, registration, route_pair, shown
 from tests.support.ladder import Ladder
 from tests.support.world import World
@@ -16,6 +16,7 @@ SIDES = [
     ("tcp://203.0.113.10:5060", "udp://10.0.0.5:5060", "tcp", "udp"),
     ("wss://edge.example.com:8443", "udp://10.0.0.5:5060", "ws", "udp"),
     ("udp://203.0.113.10:5060", "udp://10.0.0.5:5060", "udp", "udp"),
+    ("tls://edge.example.com:5061", "tls://10.0.0.5:5061", "tls", "tls"),
 ]
 
 
@@ -24,10 +25,10 @@ def test_each_side_gets_its_own_address_and_transport(client, target, outside, i
     """5, 6.2: that of the side by which the request leaves on top; `lr`, and the transport of each side."""
     world = World(clients=(client,), targets=(target,))
     caller = world.client("caller", "198.51.100.20:31000", contact=f"<{OWN}>")
-    server = world.server("server", transport=TCP if inside == "tcp" else 0)
+    server = world.server("server", transport=TRANSPORTS.index(inside))
     where = client.partition("//")[2]
     ladder = Ladder(world) >> caller.sends("INVITE sip:bob@example.com")
-    if inside == "tcp":
+    if inside != "udp":
         ladder = ladder << server.is_connected()
     assert ladder << server.gets(
         "INVITE",

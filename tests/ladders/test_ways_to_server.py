@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flow import TCP
+from proxy.flow import TCP, TLS
 from tests.support.flows import call_in, call_out, registration, route_pair, shown
 from tests.support.ladder import Ladder, after, does, note, nothing, record
 from tests.support.world import World
@@ -139,6 +139,27 @@ def test_route_to_nobody_we_may_send_to_is_removed(field, anna, pbx, routes, lef
         << record("route-unknown", "Route")
         << pbx.gets("MESSAGE", route=left)
     )
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_as_many_unknown_routes_as_any_way_has_are_removed(field, anna, pbx, lines):
+    """They go in one pass, what follows stays as it is written; with more of them somebody wants to keep us busy."""
+    unknown = [f"<sip:192.0.2.77:{port};lr>" for port in range(1, 99)]
+    kept = "<sip:10.0.0.5;lr>,<sip:a@192.0.2.1;lr>"
+    route = [*unknown, kept] if lines else ", ".join([*unknown, kept])
+    assert (
+        Ladder(field)
+        >> anna.sends("MESSAGE sip:bob@example.com", route=route)
+        << record("route-unknown", "Route")
+        << pbx.gets("MESSAGE", route=kept)
+    )
+    route = [*unknown, unknown[0], kept] if lines else ", ".join([*unknown, unknown[0], kept])
+    assert (
+        Ladder(field)
+        >> anna.sends("MESSAGE sip:bob@example.com", route=route)
+        << anna.gets("400 more than 100 Routes")
+    )
+    assert field.counts.dropped["too_many_routes"] == 1
 
 
 def test_no_server_known_yet():
@@ -309,6 +330,55 @@ def test_server_by_tcp(stream):
         >> after(40)
         << anna.gets("100 Trying", at=3.5)
         << nothing
+    )
+
+
+@pytest.fixture
+def secure():
+    """The server is reached by TLS, as are further addresses of it."""
+    networks = {"domain": "example.com", "networks": ["10.0.9.0/24"]}
+    return World(clients=("udp://203.0.113.10:5060",), targets=("tls://10.0.0.5:5061",), server=networks)
+
+
+def test_server_by_tls(secure):
+    """As by TCP; a Route of the server without port means 5061, and so its only connection."""
+    anna = secure.client("anna", "198.51.100.20:31000", contact=f"<{OWN}>")
+    pbx = secure.server("pbx", "10.0.0.5:5061", transport=TLS)
+    route = "<sip:10.0.0.5;transport=tls;lr>"
+    assert (
+        Ladder(secure)
+        >> anna.sends("INVITE sip:bob@example.com")
+        << pbx.is_connected()
+        << pbx.gets(
+            "INVITE",
+            via=["SIP/2.0/TLS 10.0.0.2:5070;branch={*}", "{*}"],
+            contact="<sip:anna@10.0.0.2:5070;transport=tls;b={G}>",
+            record_route=["<sip:{R}@10.0.0.2:5070;transport=tls;lr>", "<sip:{R}@203.0.113.10:5060;transport=udp;lr>"],
+        )
+        >> pbx.sends(200)
+        << anna.gets(200)
+        >> anna.continues("BYE sip:bob@203.0.113.99", route=[*route_pair(anna, "R", "client"), route])
+        << pbx.gets("BYE sip:bob@203.0.113.99", route=route)
+    )
+    assert secure.counts.misdirected == 0
+
+
+@pytest.mark.parametrize("uri", ["sips:bob@10.0.9.7", "sip:bob@10.0.9.7;transport=tls", "sips:bob@10.0.9.7:5061"])
+def test_in_dialog_to_another_address_by_tls(secure, uri):
+    """sips means TLS, and TLS without a port means 5061 (RFC 3261 sections 19.1.2 and 26.2.2)."""
+    anna = secure.client("anna", "198.51.100.20:31000", contact=f"<{OWN}>")
+    pbx = secure.server("pbx", "10.0.0.5:5061", transport=TLS)
+    media = secure.server("media", "10.0.9.7:5061", transport=TLS)
+    assert (
+        Ladder(secure)
+        >> anna.sends("INVITE sip:bob@example.com")
+        << pbx.is_connected()
+        << pbx.gets("INVITE", contact="{*}", record_route=ANY)
+        >> pbx.sends(200)
+        << anna.gets(200)
+        >> anna.continues(f"BYE {uri}")
+        << media.is_connected()
+        << media.gets(f"BYE {uri}", route=None)
     )
 
 

@@ -18,15 +18,21 @@ ROOT = Path(__file__).parents[2]
 class RunningProxy:
     """One running proxy; `config` is its file, which a test may write anew before `signal.SIGHUP`."""
 
-    def __init__(self, folder: Path, server: str, listen: list[str] | None = None, extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, server: str, listen: list[str] | None = None, extra: str = "", store: str = ""
+    ) -> None:
         self.port, self.side, self.admin = free_port(), free_port(), free_port()
         self.server = server
         self.listen = listen or [f"udp://127.0.0.1:{self.port}", f"tcp://127.0.0.1:{self.port}"]
         self.folder = folder
+        self.store = store or f"sqlite:{folder}/bindings{self.port}.db"
         self.config = folder / f"edge{self.port}.yaml"
         self.write(extra)
         self._out = folder / f"out{self.port}"
         self._err = folder / f"err{self.port}"
+        self.start()
+
+    def start(self) -> None:
         with self._out.open("wb") as out, self._err.open("wb") as err:
             command = [sys.executable, "-m", "proxy", "run", "-c", str(self.config)]
             self.process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
@@ -39,7 +45,7 @@ class RunningProxy:
         self.config.write_text(
             f"server:\n  domain: example.com\n  uri: {self.server}\n  bind: udp://127.0.0.1:{self.side}\n"
             f"listen:\n{listen}admin: {{listen: '127.0.0.1:{self.admin}'}}\n"
-            f"token_key: {self.folder}/key{self.port}\n{extra}\n"
+            f"token_key: {self.folder}/key{self.port}\nstore: {self.store}\n{extra}\n"
         )
 
     @property
@@ -77,6 +83,11 @@ class RunningProxy:
 
     def dropped(self, reason: str) -> float:
         return self.metric(f'sipmend_dropped_total{{reason="{reason}"}}')
+
+    def kill(self) -> None:
+        """End it as a power cut would: no signal that it could hear."""
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> int:
         """End it in order; returns its exit code.

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from tests.support.wire_end import answer, request
+from tests.support.certificates import Authority
+from tests.support.wire_end import answer, free_port, request
 
 pytestmark = pytest.mark.loopback
 
@@ -129,10 +130,75 @@ def test_a_framing_error_closes_that_connection_and_no_other(stage):
     assert innocent.read().status == 200
 
 
-def test_many_connections_that_say_nothing(stage):
+def test_many_connections_that_say_next_to_nothing(stage):
     ends = [stage.scene.tcp("127.0.0.1", stage.proxy.port) for _ in range(200)]
-    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 200)
+    silent = [stage.scene.tcp("127.0.0.1", stage.proxy.port) for _ in range(200)]
     for end in ends:
+        end.send(b"\r\n")
+    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 200)
+    for end in ends + silent:
         end.close()
     stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="tcp"}') == 0)
+    stage.assert_alive()
+
+
+class SharedPort(Stage):
+    """A proxy with every stream transport on one port."""
+
+    def __init__(self, scene, folder):
+        self.scene = scene
+        self.server = scene.udp()
+        pair = Authority(folder).issue("edge", "127.0.0.1")
+        self.shared = free_port()
+        self.proxy = scene.proxy(
+            f"sip:127.0.0.1:{self.server.port}",
+            listen=[f"{name}://127.0.0.1:{self.shared}" for name in ("udp", "tcp", "ws", "tls", "wss")],
+            extra=f"tls: {{certificate: {pair[0]}, private_key: {pair[1]}}}\nlimits: {{handshake: 1s}}",
+        )
+        self.proxy.port = self.shared
+
+    def connect(self, octets=b""):
+        end = self.scene.tcp("127.0.0.1", self.shared)
+        if octets:
+            end.send(octets)
+        return end
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+)
+
+
+def test_random_octets_on_a_port_of_all_transports(scene, tmp_path):
+    stage = SharedPort(scene, tmp_path)
+    draw = random.Random(3)
+    for start in (b"\x16\x03\x01", b"GET /", b"GET / HTTP/1.1\r\n", UPGRADE, b"PROXY TCP4 ", b"\r\n\r\n\0\r\nQUIT\n"):
+        for _ in range(5):
+            end = stage.connect(start + draw.randbytes(draw.randrange(3000)) + b"\r\n\r\n")
+            end.close()
+    stage.assert_alive()
+
+
+def test_frames_that_break_the_rules_close_their_own_connection(scene, tmp_path):
+    stage = SharedPort(scene, tmp_path)
+    innocent = stage.connect(UPGRADE)
+    not_masked, too_long, not_utf_8 = b"\x81\x05hello", b"\x81\xff" + b"\x7f" * 8 + b"mask", b"\x81\x81\0\0\0\0\xff"
+    for frame, code in ((not_masked, 1002), (too_long, 1009), (not_utf_8, 1007)):
+        end = stage.connect(UPGRADE + frame)
+        octets = end.until_closed()
+        assert octets.startswith(b"HTTP/1.1 101 ")
+        assert code.to_bytes(2, "big") in octets.partition(b"\r\n\r\n")[2]
+    innocent.send(b"\x81\x84\0\0\0\0\r\n\r\n")
+    stage.assert_alive()
+    stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="ws"}') == 1)
+
+
+def test_those_who_never_finish_their_handshake_are_closed(scene, tmp_path):
+    stage = SharedPort(scene, tmp_path)
+    starts = (b"", b"G", UPGRADE[:-2], b"\x16", b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03")
+    ends = [stage.connect(start) for start in starts]
+    stage.proxy.wait(lambda: stage.proxy.dropped("handshake_timeout") == len(starts))
+    for end in ends:
+        end.close()
     stage.assert_alive()

@@ -43,7 +43,7 @@ def test_an_idle_core_holds_nothing_but_its_target(core):
     gauges = CoreGauges(core)
     assert set(gauges.transactions().values()) == {0}
     assert gauges.timers() == 0
-    assert gauges.bindings() == {"registered": 0, "lingering": 0}
+    assert gauges.bindings() == {"registered": 0, "abandoned": 0, "lingering": 0}
     assert gauges.guests() == 0
     assert gauges.flows() == {"udp": 0, "tcp": 0, "tls": 0, "ws": 0, "wss": 0}
     [(name, up, rtt)] = gauges.targets()

@@ -39,6 +39,17 @@ class FakeGauges:
         return lambda: self.held[name]
 
 
+class FakeStore:
+    """A store, as far as figures go."""
+
+    def __init__(self):
+        self.results = {"written": 0, "failed": 0}
+        self.queue = [0]
+
+    def waiting(self):
+        return self.queue[0]
+
+
 class Scene:
     """One core's counts with a registry that reads them."""
 
@@ -46,8 +57,9 @@ class Scene:
         self.counts = Counts(len(LISTENERS))
         self.gauges = FakeGauges()
         self.dns = {"ok": 0, "timeout": 0}
+        self.store = FakeStore()
         self.registry = CollectorRegistry()
-        install(self.registry, Collector(self.counts, LISTENERS, self.gauges, self.dns, "1.2.3"))
+        install(self.registry, Collector(self.counts, LISTENERS, self.gauges, self.dns, self.store, "1.2.3"))
 
     def value(self, name, **labels):
         return self.registry.get_sample_value("sipmend_" + name, labels)
@@ -104,6 +116,8 @@ COUNTED = [
     ("transactions", {"kind": "invite_server"}, lambda s: bump(s.gauges.held["transactions"], "invite_server")),
     ("timers", {}, lambda s: bump(s.gauges.held, "timers")),
     ("bindings", {"state": "registered"}, lambda s: bump(s.gauges.held["bindings"], "registered")),
+    ("store_writes_total", {"result": "failed"}, lambda s: bump(s.store.results, "failed")),
+    ("store_waiting", {}, lambda s: bump(s.store.queue, 0)),
     ("guests", {}, lambda s: bump(s.gauges.held, "guests")),
     ("flows", {"transport": "wss"}, lambda s: bump(s.gauges.held["flows"], "wss")),
     (

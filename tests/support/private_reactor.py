@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.selectreactor import SelectReactor
 
 PATIENCE = 10.0  # seconds until a test is given up; nothing is measured with it
 
 
-class PrivateReactor(SelectReactor):
+class _Turned:
     """Runs only inside `until`."""
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -32,3 +33,15 @@ class PrivateReactor(SelectReactor):
             self.removeReader(reader)
             self._internalReaders.discard(reader)
             reader.connectionLost(None)
+
+
+class PrivateReactor(_Turned, SelectReactor):
+    """The plainest one, which sees a socket with an error as one that can be read."""
+
+
+class PrivateEPollReactor(_Turned, EPollReactor):
+    """The usual one on Linux, which tells errors apart."""
+
+    def close(self) -> None:
+        super().close()
+        self._poller.close()

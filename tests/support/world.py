@@ -19,7 +19,7 @@ from proxy.core.tokens import FOLD
 from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Record, Send, StoreBindings
 from proxy.events import BindingsStored, Event, FlowOpened, TargetsResolved
-from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, TCP, TRANSPORTS, UDP, Flow, Listener
+from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, TCP, TLS, TRANSPORTS, UDP, Flow, Listener
 from tests.support.clock import run_core_until
 from tests.support.party import Party
 from tests.support.placeholder import Names
@@ -114,7 +114,8 @@ class World:
         for text in clients:
             transport, host, port = parse_address(text)
             listeners.append(Listener(len(listeners), CLIENT, transport, "0.0.0.0", port, host, port, **more))
-        for transport in (UDP, TCP):
+        secure = any(transport == TLS for transport, _, _ in self.addresses)
+        for transport in (UDP, TCP, TLS) if secure else (UDP, TCP):
             listeners.append(Listener(len(listeners), SERVER, transport, "0.0.0.0", 5070, own, 5070))
         return tuple(listeners)
 

@@ -38,6 +38,12 @@ def test_one_uri_and_several_targets_are_the_same_to_the_rest():
     assert targets_of(one) == targets_of(several) == several.targets
 
 
+def test_targets_are_tried_by_priority_then_in_their_order():
+    items = [{"uri": f"sip:10.0.0.{n}", "priority": p} for n, p in ((1, 5), (2, 0), (3, 5), (4, 0))]
+    found = targets_of(ServerSettings(domain="example.com", targets=items))
+    assert [target.uri.host for target in found] == ["10.0.0.2", "10.0.0.4", "10.0.0.1", "10.0.0.3"]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "clash"),
     [

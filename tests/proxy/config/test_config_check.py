@@ -89,6 +89,49 @@ def test_two_listeners_cannot_have_one_socket():
     ]
 
 
+@pytest.mark.parametrize("listen", [["tcp://10.0.0.2:80", "ws://10.0.0.2:80"], ["ws://10.0.0.2:80", "udp://10.0.0.2:80"]])
+def test_sip_and_websocket_may_share_a_port(listen):
+    assert found(listen=listen) == []
+
+
+@pytest.mark.parametrize("second", ["ws://10.0.0.2:80", "tcp://[::]:80"])
+def test_one_kind_of_stream_has_a_port_once(second):
+    """Which of the two a connection belongs to could not be told; nor can two sockets have a port on one address."""
+    listen = ["ws://10.0.0.2:80", second]
+    assert [text for _, text in found(listen=listen, public_address="edge.example.com")] == [
+        "the socket is already taken by listen[0] (ws://10.0.0.2:80): choose another port"
+    ]
+
+
+def test_listeners_that_share_a_port_trust_the_same_proxies():
+    """The PROXY header comes before anything that tells them apart."""
+    one = {"uri": "tcp://10.0.0.2:80", "trusted_proxies": ["10.0.0.9"]}
+    assert found(listen=[one, {"uri": "ws://10.0.0.2:80", "trusted_proxies": ["10.0.0.9"]}]) == []
+    assert found(listen=[one, "ws://10.0.0.2:80"]) == [
+        ("listen.1.trusted_proxies", "should be the same as in listen[0], which shares the port")
+    ]
+    assert found(listen=[one, "ws://10.0.0.2:81"]) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "key", "value", "text"),
+    [
+        ("tcp://10.0.0.2", "paths", ["/sip"], "only ws and wss have it, and this listener has tcp"),
+        ("udp://10.0.0.2", "origins", ["none"], "only ws and wss have it, and this listener has udp"),
+        ("udp://10.0.0.2", "trusted_proxies", ["10.0.0.9"], "only stream transports have it, and not udp"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_told(uri, key, value, text):
+    assert found(listen=[{"uri": uri, key: value}]) == [(f"listen.0.{key}", text)]
+
+
+def test_the_server_side_has_its_own_transports():
+    bind = {"server": {"domain": "example.com", "uri": "sip:10.0.0.5", "bind": "ws://10.0.0.2:5070"}}
+    assert found(**bind) == [
+        ("server.bind", "the server side has udp, tcp and tls on one port: write udp://10.0.0.2:5070")
+    ]
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_the_server_side_has_udp_and_tcp_of_its_port(transport):
     assert found(listen=[f"{transport}://10.0.0.2:5070"]) == [
@@ -166,16 +209,32 @@ def test_settings_that_bound_each_other(settings, key, text):
     assert found(**settings) == [(key, f"should be {text}")]
 
 
-def test_a_secure_listener_needs_a_certificate(monkeypatch):
-    """Silent where the transport is refused anyway: one mistake, one message."""
-    assert [text for _, text in found(listen=["wss://10.0.0.2"])] == [
-        "a listener by wss is not available in this version; use udp or tcp"
+@pytest.mark.parametrize("transport", ["tls", "wss"])
+def test_a_secure_listener_needs_a_certificate(transport):
+    assert found(listen=[f"{transport}://10.0.0.2"]) == [
+        ("listen.0.uri", f"{transport} needs the section tls with certificate and private_key")
     ]
-    monkeypatch.setattr("proxy.config.check.unavailable", lambda config: iter(()))
-    assert found(listen=["wss://10.0.0.2"]) == [
-        ("listen.0.uri", "wss needs the section tls with certificate and private_key")
+    assert found(listen=[f"{transport}://10.0.0.2"], tls=CERTIFICATES) == []
+
+
+@pytest.mark.parametrize("uri", ["sips:pbx.example.com", "sip:pbx.example.com;transport=tls"])
+def test_tls_to_the_server_needs_a_certificate_of_ours(uri):
+    text = (
+        "TLS needs a certificate of ours, as the server will connect to us by TLS too: "
+        "write server.tls.certificate and private_key, or the section tls"
+    )
+    assert found(server={"uri": uri}) == [("server.uri", text)]
+    assert found(server={"uri": None, "targets": [{"uri": "sip:10.0.0.6"}, {"uri": uri}]}) == [
+        ("server.targets.1.uri", text)
     ]
-    assert found(listen=["wss://10.0.0.2"], tls=CERTIFICATES) == []
+    assert found(server={"uri": uri}, tls=CERTIFICATES) == []
+    assert found(server={"uri": uri, "tls": CERTIFICATES}) == []
+
+
+@pytest.mark.parametrize(("given", "missing"), [("certificate", "private_key"), ("private_key", "certificate")])
+def test_half_a_pair_is_no_pair(given, missing):
+    half = {"tls": {given: "a"}, "uri": "sips:pbx.example.com"}
+    assert found(server=half) == [("server.tls", f"{given} needs {missing} too")]
 
 
 class Hosts(BaseModel):

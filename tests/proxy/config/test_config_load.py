@@ -117,12 +117,27 @@ def test_errors_of_yaml_are_reported_alone():
     assert found[0].startswith("edge.yaml:1:19: not YAML: ")
 
 
-def test_features_of_later_versions_are_refused_with_their_place():
-    text = SMALLEST + "  - wss://0.0.0.0:8443\nstore: sqlite:/var/lib/sipmend/db\n"
+def test_what_is_missing_and_what_comes_later_is_told_with_its_place():
+    text = SMALLEST + "  - wss://0.0.0.0:8443\nstore: redis://10.0.0.9\n"
     assert mistakes(text) == [
-        "edge.yaml:7:5: listen[1]: a listener by wss is not available in this version; use udp or tcp",
-        "edge.yaml:8:8: store: SQLite is not available in this version; use memory",
+        "edge.yaml:7:5: listen[1]: wss needs the section tls with certificate and private_key",
+        "edge.yaml:8:8: store: Redis is not available in this version; use sqlite:PATH",
     ]
+
+
+def test_clients_are_kept_beside_the_token_key():
+    """One folder holds what must not be lost, wherever it is."""
+    assert parse_config(SMALLEST, "edge.yaml", ENVIRONMENT).store == (
+        "sqlite:/nonexistent/.local/state/sipmend/bindings.db"
+    )
+    text = SMALLEST + "token_key: keys/a.key\n"
+    assert parse_config(text, "/etc/sipmend/edge.yaml", ENVIRONMENT).store == "sqlite:/etc/sipmend/keys/bindings.db"
+
+
+def test_a_relative_store_counts_from_the_folder_of_the_file():
+    text = SMALLEST + "store: sqlite:state/clients.db\n"
+    assert parse_config(text, "/etc/sipmend/edge.yaml", ENVIRONMENT).store == "sqlite:/etc/sipmend/state/clients.db"
+    assert parse_config(SMALLEST + "store: memory\n", "edge.yaml", ENVIRONMENT).store == "memory"
 
 
 def test_a_mistyped_store_names_the_kinds():
@@ -139,6 +154,19 @@ def test_an_unreadable_certificate_is_named(tmp_path):
         f"{tmp_path}/edge.yaml:9:16: tls.private_key: {tmp_path}/edge.key cannot be read: No such file or directory"
         in found
     )
+
+
+def test_every_certificate_file_is_read(tmp_path):
+    text = SMALLEST.replace("server:\n", "server:\n  tls: {ca: ca.pem, certificate: own.pem, private_key: own.key}\n")
+    text += (
+        "tls:\n  certificate: edge.pem\n  private_key: edge.key\n  client_ca: phones.pem\n"
+        "  certificates:\n    - {certificate: two.pem, private_key: two.key}\n"
+    )
+    found = mistakes(text, file=str(tmp_path / "edge.yaml"))
+    names = {line.partition(" cannot be read")[0].rpartition("/")[2] for line in found}
+    assert names == {
+        "ca.pem", "own.pem", "own.key", "edge.pem", "edge.key", "phones.pem", "two.pem", "two.key",
+    }  # fmt: skip
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path):
@@ -210,7 +238,8 @@ def test_what_the_sample_shows_as_default_is_the_default():
         "  path: auto",
         "  contact_user: aor",
         "  options_gone: silent",
-        "  health: {interval: 30s, timeout: 5s}",
+        "  health: {interval: 30s, timeout: 5s, give_up: 4s}",
+        "  large_requests: tcp",
         "timers: {t1: 500ms, t2: 4s, t4: 5s, c: 185s}",
     ):
         commented = shown.replace(shown.strip(), "# " + shown.strip())
@@ -224,8 +253,9 @@ def test_what_the_sample_shows_as_default_is_the_default():
     assert parse_config(text, str(SAMPLE), ENVIRONMENT) == plain
 
 
-def test_the_examples_of_the_sample_are_understood():
+def test_the_examples_of_the_sample_are_understood(monkeypatch):
     """Every line of the sample that is commented out, switched on, is known to the models."""
+    monkeypatch.setattr("proxy.config.load.certificate_files", lambda config: ())
     lines = []
     for line in SAMPLE.read_text().splitlines():
         bare = line.lstrip()
@@ -236,7 +266,10 @@ def test_the_examples_of_the_sample_are_understood():
     text = "\n".join(line for line in lines if not line.startswith("  uri: "))
     config = parse_config(text, "/etc/sipmend/sipmend.yaml", {"HOME": "/nonexistent"})
     assert len(config.server.targets) == 2
-    assert config.listen[2].contact == "leave"
+    assert config.listen[3].paths == ("/sip",)
+    assert config.listen[4].contact == "leave"
+    assert len(config.tls.certificates) == 1
+    assert config.server.tls.ca == Path("/etc/sipmend/pbx-ca.pem")
     assert config.repair["contact-private"].mode == "report"
     assert config.log.file == Path("/var/log/sipmend.log")
 

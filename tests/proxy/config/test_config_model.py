@@ -21,7 +21,7 @@ def test_the_smallest_configuration_has_a_default_for_all_else():
     assert config.server.bind == ListenUri(transport="udp", host="0.0.0.0", port=5070)
     assert (config.server.path, config.server.in_dialog, config.server.options_gone) == ("auto", "server", "silent")
     assert config.admin.listen == HostPort(host="127.0.0.1", port=9060)
-    assert config.store == "memory"
+    assert config.store == "sqlite:/var/lib/sipmend/bindings.db"
     assert config.limits.max_message == 65535
     assert config.limits.linger == 12 * 3600
     assert (config.timers.t1, config.timers.t2, config.timers.t4) == (0.5, 4.0, 5.0)

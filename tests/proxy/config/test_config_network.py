@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from proxy.config import network
 from proxy.config.model import Config
-from proxy.config.network import check_network
+from proxy.config.network import check_network, warn_of_network
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def check(tmp_path, free):
             "listen": [f"udp://127.0.0.1:{free()}"],
             "admin": {"listen": "off"},
             "token_key": str(tmp_path / "token.key"),
+            "store": f"sqlite:{tmp_path}/bindings.db",
             **settings,
             "server": {**server, **settings.get("server", {})},
         }
@@ -102,7 +103,6 @@ def test_other_refusals_of_the_kernel(check, monkeypatch, number, text):
         raise OSError(number, "No buffer space available")
 
     monkeypatch.setattr(network.socket, "socket", refuse)
-    monkeypatch.setattr(network, "_certificate", lambda config: [])
     config = Config.model_validate(
         {
             "server": {"domain": "example.com", "uri": "sip:10.0.0.5", "bind": "udp://[::1]:5060"},
@@ -198,11 +198,11 @@ def make_pair(folder, name):
 @pytest.mark.parametrize(
     ("certificate", "private_key", "key", "text"),
     [
-        ("a.pem", "none.key", "tls.private_key", "none.key cannot be read by this user"),
-        ("none.pem", "a.key", "tls.certificate", "none.pem cannot be read by this user"),
+        ("a.pem", "none.key", "tls.private_key", "none.key cannot be read: No such file or directory"),
+        ("none.pem", "a.key", "tls.certificate", "none.pem cannot be read: No such file or directory"),
         ("a.pem", "b.key", "tls.private_key", "b.key is not the key of "),
-        ("a.pem", "a.locked", "tls.certificate", "are not a usable PEM pair"),
-        ("junk", "a.key", "tls.certificate", "are not a usable PEM pair"),
+        ("a.pem", "a.locked", "tls.certificate", "are not a certificate and its key, in PEM form"),
+        ("junk", "a.key", "tls.certificate", "are not a certificate and its key, in PEM form"),
     ],
 )
 def test_a_certificate_that_cannot_be_used(check, tmp_path, certificate, private_key, key, text):
@@ -220,6 +220,17 @@ def test_a_certificate_with_its_key_is_well(check, tmp_path):
     assert check(tls={"certificate": str(tmp_path / "a.pem"), "private_key": str(tmp_path / "a.key")}) == []
 
 
+def test_ports_that_browsers_refuse_are_worth_a_warning():
+    """They show no more than ERR_UNSAFE_PORT in the console."""
+    listen = ["tcp://10.0.0.2:5060", "ws://10.0.0.2:5060", {"uri": "wss://10.0.0.2:8443", "public_port": 5061}]
+    server = {"domain": "example.com", "uri": "sip:10.0.0.5"}
+    config = Config.model_validate({"server": server, "listen": [*listen, "wss://10.0.0.2:443"]})
+    assert [(error.key, error.text) for error in warn_of_network(config)] == [
+        ("listen[1].uri", "browsers refuse to connect to port 5060: use another one, such as 8443"),
+        ("listen[2].public_port", "browsers refuse to connect to port 5061: use another one, such as 8443"),
+    ]
+
+
 def test_a_key_that_cannot_be_used(check, tmp_path):
     key = tmp_path / "token.key"
     key.write_text("garbled")
@@ -230,9 +241,46 @@ def test_a_key_that_cannot_be_used(check, tmp_path):
 def test_a_key_that_cannot_be_made(check, tmp_path, monkeypatch):
     monkeypatch.setattr(network.os, "access", lambda path, mode: False)
     path = tmp_path / "new" / "folder" / "token.key"
-    assert check(token_key=str(path)) == [
+    assert check(token_key=str(path), store="memory") == [
         ("token_key", f"{path} cannot be made: {tmp_path} is not writable by this user")
     ]
+
+
+def test_a_store_that_can_be_made_or_is_there_is_well(check, tmp_path):
+    path = tmp_path / "clients.db"
+    assert check(store=f"sqlite:{path}") == []
+    path.write_bytes(b"")
+    assert check(store=f"sqlite:{path}") == []
+    assert check(store="memory") == []
+
+
+def test_the_folder_of_the_token_key_is_made_with_it(check, tmp_path):
+    folder = tmp_path / "new"
+    assert check(store=f"sqlite:{folder}/clients.db", token_key=str(folder / "token.key")) == []
+
+
+def test_a_store_without_a_folder(check, tmp_path):
+    path = tmp_path / "none" / "clients.db"
+    text = f"{path} cannot be made: the folder {path.parent} does not exist"
+    assert check(store=f"sqlite:{path}") == [("store", text)]
+
+
+def test_a_store_that_is_no_file(check, tmp_path):
+    assert check(store=f"sqlite:{tmp_path}") == [("store", f"{tmp_path} is not a regular file")]
+
+
+def test_a_store_that_cannot_be_written(check, tmp_path, monkeypatch):
+    key = tmp_path / "token.key"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    path = tmp_path / "clients.db"
+    store = f"sqlite:{path}"
+    monkeypatch.setattr(network.os, "access", lambda path, mode: False)
+    assert check(store=store) == [
+        ("store", f"{path} cannot be used: the folder {tmp_path} is not writable by this user")
+    ]
+    path.write_bytes(b"")
+    assert check(store=store) == [("store", f"{path} cannot be read and written by this user")]
 
 
 def test_a_log_that_cannot_be_written(check, tmp_path):

@@ -15,33 +15,21 @@ def changed(path, value):
     data = {**SMALLEST, "server": dict(SMALLEST["server"]), "listen": [{"uri": SMALLEST["listen"][0]}]}
     held = data
     for step in path[:-1]:
-        held = held[0] if step == "*" else held.setdefault(step, [{}] if step == "targets" else {})
+        held = held[0] if step == "*" else held.setdefault(step, [{"uri": "sip:10.0.0.5"}] if step == "targets" else {})
     held[path[-1]] = value
     return Config.model_validate(data)
 
 
 EXAMPLES = [
-    (
-        ("listen", "*", "uri"),
-        "tls://10.0.0.2:5061",
-        "a listener by tls is not available in this version; use udp or tcp",
-    ),
-    (("listen", "*", "uri"), "wss://10.0.0.2", "a listener by wss is not available in this version; use udp or tcp"),
-    (("listen", "*", "uri"), "ws://10.0.0.2", "a listener by ws is not available in this version; use udp or tcp"),
-    (("server", "bind"), "tls://10.0.0.2:5071", "a socket by tls is not available in this version; use udp or tcp"),
-    (("server", "uri"), "sips:example.com", "TLS to the server is not available in this version; use sip:"),
-    (("server", "uri"), "sip:example.com;transport=tls", "TLS to the server is not available in this version"),
-    (("server", "targets", "*", "uri"), "sips:example.com", "TLS to the server is not available in this version"),
-    (("tls",), {"certificate": "a", "private_key": "b"}, "TLS is not available in this version; take this section out"),
+    (("server", "targets", "*", "weight"), 3, "sharing calls by weight is not available in this version"),
     (("public_address",), "stun:stun.example.com", "STUN is not available in this version; write the address itself"),
     (("listen", "*", "public_address"), "stun:stun.example.com", "STUN is not available in this version"),
     (("server", "in_dialog"), "follow", "`follow` is not available in this version; use server"),
     (("profiles",), [{"name": "x"}], "profiles are not available in this version; take this section out"),
     (("listen", "*", "profile"), "x", "profiles are not available in this version; take this key out"),
     (("plugins",), ["edge:Rule"], "rules of your own are not available in this version; take this section out"),
-    (("store",), "sqlite:/var/lib/x.db", "SQLite is not available in this version; use memory"),
-    (("store",), "redis://10.0.0.9", "Redis is not available in this version; use memory"),
-    (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use memory"),
+    (("store",), "redis://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
+    (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
 ]
 
 

@@ -96,6 +96,127 @@ class TestFindOrMake:
         assert play.finds(flow=OFFICE, call_id=b"r2") is binding
 
 
+class TestSites:
+    """The same private Contact at several sites (protocol 2.7), over the lives of each."""
+
+    def test_second_site_keeps_its_binding_when_the_first_is_gone(self, play):
+        home, office = play.registers(flow=HOME), play.registers(flow=OFFICE, call_id=b"r2")
+        play.table.remove(home)
+        assert play.finds(flow=OFFICE, call_id=b"r2") is office
+        assert play.finds(flow=OFFICE, call_id=b"r9") is office
+        again = play.registers(flow=HOME, call_id=b"r3")
+        assert again.token == home.token
+
+    def test_phone_that_was_carried_to_the_other_site_is_known_by_its_call_id(self, play):
+        home, office = play.registers(flow=HOME), play.registers(flow=OFFICE, call_id=b"r2")
+        assert play.finds(flow=OFFICE, call_id=b"r1") is home
+        assert play.finds(flow=HOME, call_id=b"r2") is office
+
+
+class TestPagesThatWentAway:
+    """Their tokens pass on to the next page (protocol 3.4)."""
+
+    OLD, NEW = wss_flow(1), wss_flow(2)
+
+    def asks(self, play, contact, flow, agent=b"SIP.js", **more):
+        binding = play.table.find_or_make(AOR, b"alice", b"", 0, contact, flow, b"c", 1.0, agent, **more)
+        binding.user_agent, binding.shown, binding.expires_at = agent, b"sip:", 100.0
+        return binding
+
+    def registers_page(self, play, contact, flow):
+        binding = self.asks(play, contact, flow)
+        play.table.commit(binding, flow)
+        return binding
+
+    def test_heir_takes_the_place_at_its_commit_and_not_before(self, play):
+        old = self.registers_page(play, b"sip:old@x", self.OLD)
+        assert play.table.abandon(self.OLD) == [old]
+        assert play.table.abandon(self.OLD) == []
+        heir = self.asks(play, b"sip:new@y", self.NEW)
+        assert (heir.token, heir.state) == (old.token, TENTATIVE)
+        assert play.table.by_token(old.token) is old
+        assert play.table.current(heir) is heir
+        play.table.commit(heir, self.NEW)
+        assert play.table.by_token(old.token) is heir
+        assert (old.state, len(play.table), play.table.of_aor(AOR)) == (GONE, 1, [heir])
+        assert (play.table.on_flow(self.OLD), play.table.on_flow(self.NEW)) == ([], [heir])
+
+    def test_two_requests_of_one_heir_are_one_binding(self, play):
+        self.registers_page(play, b"sip:old@x", self.OLD)
+        play.table.abandon(self.OLD)
+        first, second = (self.asks(play, b"sip:new@y", self.NEW) for _ in range(2))
+        play.table.commit(first, self.NEW)
+        assert play.table.current(second) is first
+
+    def test_inherited_token_is_made_for_nobody_else(self, play):
+        """The old Contact comes back after all: the token that was made for it is somebody else's."""
+        old = self.registers_page(play, b"sip:old@x", self.OLD)
+        play.table.abandon(self.OLD)
+        heir = self.registers_page(play, b"sip:new@y", self.NEW)
+        back = self.registers_page(play, b"sip:old@x", wss_flow(3))
+        assert heir.token == old.token != back.token
+        assert back.serial == 1
+        assert play.finds(b"sip:old@x", wss_flow(3), call_id=b"c") is back
+
+    def test_client_by_two_tokens_is_one_in_the_end(self, play):
+        """Its first REGISTER was answered after the promise had lapsed: the later one counts, and the store hears."""
+        early = self.asks(play, b"sip:new@y", self.NEW)
+        self.registers_page(play, b"sip:old@x", self.OLD)
+        play.table.abandon(self.OLD)
+        late = self.registers_page(play, b"sip:new@y", self.NEW)
+        assert early.token != late.token
+        play.table.commit(early, self.NEW)
+        assert (len(play.table), late.state) == (1, GONE)
+        assert play.table.expire(2.0) == [late]
+
+    def test_page_that_is_back_is_no_longer_abandoned(self, play):
+        old = self.registers_page(play, b"sip:old@x", self.OLD)
+        play.table.abandon(self.OLD)
+        assert play.table.figures() == {"registered": 0, "abandoned": 1, "lingering": 0}
+        play.table.commit(old, self.NEW)
+        assert not old.abandoned
+        assert play.table.figures() == {"registered": 1, "abandoned": 0, "lingering": 0}
+
+    def test_only_binding_of_an_aor_is_the_one_that_is_there(self, play):
+        """A page that went away does not hide the phone."""
+        page = self.registers_page(play, b"sip:old@x", self.OLD)
+        phone = play.registers(b"sip:phone@h")
+        assert play.table.only_registered(AOR) is None
+        play.table.abandon(self.OLD)
+        assert play.table.only_registered(AOR) is phone
+        play.table.remove(phone)
+        assert play.table.only_registered(AOR) is page
+
+
+def test_binding_that_is_gone_moves_nowhere(play):
+    """A request of it may still be on its way when it goes."""
+    binding = play.registers()
+    play.table.remove(binding)
+    assert not play.table.move(binding, OFFICE)
+    assert play.table.on_flow(OFFICE) == []
+
+
+def test_client_that_comes_again_after_it_made_room_is_not_deleted():
+    """Its token is the same again: the sweep that tells the store of the old one must not take the new one."""
+    play = Play(max_bindings=1)
+    one = play.registers(b"sip:a@h")
+    play.table.linger(one, 0.0)
+    two = play.registers(b"sip:b@h")
+    play.table.linger(two, 0.0)
+    again = play.registers(b"sip:a@h")
+    assert again.token == one.token
+    assert play.table.expire(1.0) == [two]
+
+
+def test_who_waits_for_a_client_to_move_hears_of_it(play):
+    """And not of refreshes: thousands of calls may wait while a network is down."""
+    binding = play.registers()
+    play.table.commit(binding, Flow(EDGE, "198.51.100.7", 4711))
+    assert not play.table.moved
+    play.table.commit(binding, OFFICE)
+    assert play.table.moved
+
+
 class TestCommit:
     def test_puts_a_binding_into_every_table(self, play):
         binding = play.registers()
@@ -104,7 +225,7 @@ class TestCommit:
         assert play.table.of_aor(AOR) == [binding]
         assert play.table.on_flow(HOME) == [binding]
         assert len(play.table) == 1
-        assert play.table.figures() == {"registered": 1, "lingering": 0}
+        assert play.table.figures() == {"registered": 1, "abandoned": 0, "lingering": 0}
 
     def test_again_on_the_same_flow_changes_nothing_but_the_state(self, play):
         binding = play.registers()
@@ -135,7 +256,7 @@ class TestLife:
         assert play.table.expire(99.0) == []
         assert play.table.expire(100.0) == [binding]
         assert binding.state == LINGERING
-        assert play.table.figures() == {"registered": 0, "lingering": 1}
+        assert play.table.figures() == {"registered": 0, "abandoned": 0, "lingering": 1}
         assert play.table.by_token(binding.token) is binding, "the BYE of the running call still finds it"
         binding.last_used = 120.0
         assert play.table.expire(169.0) == []

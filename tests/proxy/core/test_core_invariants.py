@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.events import SendFailed
 from proxy.flow import Flow
+from proxy.transaction.key import client_key
 from proxy.transaction.machine import COMPLETED, PROCEEDING, TRYING
 from tests.support.sip_text import SipText, compose, tag_of
 from tests.support.turmoil import Asked, Delivered, Turmoil, is_stream
@@ -20,6 +21,8 @@ WAITS = (0.05, 0.2, 0.5, 0.5, 1.0, 2.0, 4.0, 12.0, 33.0, 190.0)
 STATUSES = (100, 180, 183, 200, 200, 202, 302, 407, 486, 487, 503, 600)
 LONG = 32.0  # 64*T1
 PICK = st.integers(0, 1000)
+UDP_ONE, TCP_ONE, UDP_TWO = "udp://10.0.0.5:5060", "tcp://10.0.0.5:5060", "udp://10.0.0.6:5060"
+TARGETS = ((UDP_ONE,), (TCP_ONE,), (UDP_ONE, UDP_TWO), (TCP_ONE, UDP_TWO))
 
 
 class Caller:
@@ -41,18 +44,16 @@ class Caller:
 class CoreUnderTurmoil(RuleBasedStateMachine):
     """The state is the world's; the rules are what anybody around the core may do."""
 
-    @initialize(
-        address=st.sampled_from(("udp://10.0.0.5:5060", "tcp://10.0.0.5:5060")),
-        transactions=st.sampled_from((200_000, 4)),
-    )
-    def begin(self, address, transactions):
-        self.world = world = Turmoil(address, transactions)
+    @initialize(servers=st.sampled_from(TARGETS), transactions=st.sampled_from((200_000, 4)))
+    def begin(self, servers, transactions):
+        self.world = world = Turmoil(servers, transactions)
         self.callers = [
             Caller(world, "ada", 0, "198.51.100.7:31000"),
             Caller(world, "tom", 1, "198.51.100.8:32000"),
             Caller(world, "eve", 2, "198.51.100.9:33000"),
         ]
-        self.server = world.server("k", transport=0 if address.startswith("udp") else 1).flow
+        self.server = world.server("k", transport=0 if servers[0].startswith("udp") else 1).flow
+        self.second = world.server("second", "10.0.0.6:5060").flow
         self.number = 0
 
     # -- requests
@@ -71,10 +72,17 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
         }
         return compose(f"{method} {uri} SIP/2.0", {**headers, **more}, (), b"")
 
-    @rule(who=PICK, method=st.sampled_from(("INVITE", "INVITE", "MESSAGE", "REGISTER", "BYE", "OPTIONS")))
-    def client_asks(self, who, method):
+    @rule(
+        who=PICK,
+        method=st.sampled_from(("INVITE", "INVITE", "MESSAGE", "REGISTER", "BYE", "OPTIONS")),
+        large=st.booleans(),
+    )
+    def client_asks(self, who, method, large):
+        """A large request leaves by TCP where that can be had, and else by UDP."""
         caller = self.callers[who % 3]
         more = {"to": "<sip:someone@example.com>;tag=t"} if method == "BYE" else {}
+        if large:
+            more["subject"] = "x" * 1300
         uri = "sip:example.com" if method == "REGISTER" else "sip:someone@example.com"
         self.world.hears(caller.flow, self._request(method, uri, caller.via, caller.name, **more))
 
@@ -217,24 +225,36 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
         if not flow.open:
             return
         asked = delivered.origin
+        in_time = False
         if status >= 200 and asked is not None and self.world.running[asked.key] is asked:
             server = self.world.core.node.layer.servers.get(asked.key)
-            asked.answered |= server is not None and server.state in (TRYING, PROCEEDING)
+            waiting = server is not None and server.state in (TRYING, PROCEEDING)
+            in_time = waiting and self._is_alive(delivered)
+        before = len(self.world.delivered)
         must_pass = text.method == "INVITE" and 200 <= status < 300 and self._is_awaited(delivered)
         answers = self.world.hears(flow, compose(f"SIP/2.0 {status} Test", headers, (), b""))
+        delivered.refused |= status >= 300
+        if asked is not None and (status != 503 or len(self.world.delivered) == before):
+            asked.answered |= in_time  # a 503 that sent it on to the next target is no answer
         if must_pass and not any(200 <= answer.status < 300 for _, answer in answers):
             self.world.fail("a 2xx to INVITE was lost")
 
     def _is_awaited(self, delivered: Delivered) -> bool:
-        """Whether the far end sent its first 2xx in time, and the caller was not told otherwise."""
+        """Whether the far end sent its first 2xx in time; what the caller was told before does not count."""
         asked, now = delivered.origin, self.world.now
         if asked is None or self.world.running[asked.key] is not asked:
             return False
-        if asked.refused or asked.key not in self.world.core.node.layer.servers:
-            return False
+        layer = self.world.core.node.layer
+        if delivered.refused or asked.key not in layer.servers or not self._is_alive(delivered):
+            return False  # it refused before, or our own timer ended the wait for it
         if delivered.first_2xx is None:
             delivered.first_2xx = now
         return now < delivered.first_2xx + LONG
+
+    def _is_alive(self, delivered: Delivered) -> bool:
+        """Whether the branch still waits for answers: no timer and no transport error ended it."""
+        branch = delivered.text.value("via").partition(";branch=")[2].partition(";")[0]
+        return client_key(branch.encode(), delivered.text.method.encode()) in self.world.core.node.layer.clients
 
     # -- everything else
 
@@ -255,9 +275,9 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
             if flow.listener.side == self.server.listener.side:
                 self.world.close(flow)
 
-    @rule(who=st.integers(0, 3))
+    @rule(who=st.integers(0, 4))
     def datagram_fails(self, who):
-        flow = [*(caller.flow for caller in self.callers), self.server][who]
+        flow = [*(caller.flow for caller in self.callers), self.server, self.second][who]
         if not is_stream(flow):
             self.world.trace.append(f"           >> {flow!r} cannot be reached")
             self.world.feed(SendFailed(flow, "refused", self.world.now))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from parts import ALICE, EDGE_WSS, OWN, K, mint, request
+from parts import ALICE, EDGE_WSS, OWN, K, mint, request, response
 
 from proxy.core.forwarding import (
     add_hop,
     has_looped,
     loop_mark,
+    pop_via,
     record_route_line,
     record_routes,
+    remove_hop,
     spend_hop,
     wants_record_route,
 )
@@ -157,3 +159,31 @@ class TestHop:
         add_hop(message, ALICE.listener, b"z9hG4bKx", ())
         assert message.values(b"via")[0] == b"SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bKx"
         assert len(message.names) == len(message.lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        (("Via: SIP/2.0/UDP ours",), []),
+        (("Via: SIP/2.0/UDP ours", "v: SIP/2.0/UDP theirs"), [b"v: SIP/2.0/UDP theirs"]),
+        (("v: SIP/2.0/UDP ours ,  SIP/2.0/UDP theirs, SIP/2.0/UDP x",), [b"v: SIP/2.0/UDP theirs, SIP/2.0/UDP x"]),
+        (("Via: SIP/2.0/UDP ours, ",), []),
+    ],
+)  # fmt: skip
+def test_own_via_is_taken_off(lines, left):
+    """> The proxy removes the topmost Via header field value from the response. (16.7 step 3)"""
+    message = response(200, without=("Via",))
+    for line in reversed(lines):
+        message.insert(1, b"via", line.encode())
+    pop_via(message)
+    assert [message.lines[i] for i in message.indexes(b"via")] == left
+
+
+@pytest.mark.parametrize("routes", [(), (b"Record-Route: <sip:r1@a;lr>", b"Record-Route: <sip:r1@b;lr>")])
+def test_hop_that_is_taken_off_again_leaves_no_trace(routes):
+    message = request("INVITE", "Record-Route: <sip:10.0.0.9;lr>")
+    before = (message.octets(), message.names[:], message.via.branch)
+    add_hop(message, OWN, b"z9hG4bKours", routes)
+    assert message.via.branch == b"z9hG4bKours"
+    remove_hop(message, len(routes))
+    assert (message.octets(), message.names, message.via.branch) == before

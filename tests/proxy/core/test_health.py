@@ -141,3 +141,73 @@ def test_rounds(interval, timeout, second):
     assert play.probes() == []
     play.run(second)
     assert len(play.probes()) == 1
+
+
+class TestRevival:
+    """A target that is lost is asked again after 1, 2, 4 ... seconds, at most the interval apart."""
+
+    def test_back_off_grows(self, play):
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        asked = []
+        for half in range(1, 200):
+            play.run(half * 0.5)
+            new = {probe.call_id for probe in play.probes()} - {call_id for _, call_id in asked}
+            asked += [(half * 0.5, call_id) for call_id in new]
+        assert [at for at, _ in asked] == [1.0, 3.0, 7.0, 15.0, 31.0, 61.0, 91.0]
+
+    def test_ends_with_the_first_answer(self, play):
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        play.run(1.0)
+        (probe,) = play.probes()
+        play.answers(probe, 200)
+        play.probes()
+        assert play.notes == [("info", "the server at udp:10.0.0.5:5060 answers again")]
+        play.run(29.0)
+        assert play.probes() == []
+        play.run(30.0)
+        assert len(play.probes()) == 1
+
+    def test_target_that_is_back_is_probed_in_the_next_round(self, play):
+        """And not taken for silent because nobody asked it."""
+        play.answers(play.probes()[0], 200)
+        play.run(28.5)
+        play.health.lost(play.target, "no connection", play.out)
+        play.run(29.5)
+        play.answers(play.probes()[0], 200)
+        play.run(30.0)
+        (probe,) = play.probes()
+        play.answers(probe, 200)
+        play.run(40.0)
+        assert play.target.up
+
+    def test_target_that_is_lost_again_has_one_revival(self, play):
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        play.run(1.0)
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        asked = []
+        for half in range(3, 40):
+            play.run(half * 0.5)
+            new = {probe.call_id for probe in play.probes()} - {call_id for _, call_id in asked}
+            asked += [(half * 0.5, call_id) for call_id in new]
+        assert [at for at, _ in asked] == [2.0, 4.0, 8.0, 16.0]
+
+    def test_is_no_business_of_ours_once_the_address_is_gone(self, play):
+        play.answers(play.probes()[0], 200)
+        play.health.lost(play.target, "no connection", play.out)
+        play.node.targets.resolve(())
+        play.run(100.0)
+        assert play.probes() == []
+        assert play.layer.clients == {}
+
+    def test_requests_report_through_the_targets(self, play):
+        play.node.targets.lost(play.target, "it does not answer", play.out)
+        assert not play.target.up
+
+    def test_without_a_watch_nothing_is_taken_for_dead(self):
+        made = node()
+        made.targets.lost(made.targets.all[0], "it does not answer", [])
+        assert made.targets.all[0].up

@@ -14,7 +14,7 @@ from proxy.repair.pipeline import Pipeline
 def test_parts_know_each_other():
     made = node()
     assert made.server_side is OWN
-    assert made.targets.choose().address == (0, "10.0.0.5", 5060)
+    assert made.targets.choose(0.0).address == (0, "10.0.0.5", 5060)
     assert made.layer.scene.counts is made.counts
     assert made.names.address == b"10.0.0.2:5070;transport=udp"
     assert not made.draining

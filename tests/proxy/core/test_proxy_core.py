@@ -130,6 +130,15 @@ class TestBrokenMessages:
         play.wait(1000.0)
         assert play.alive == 0
 
+    def test_request_whose_sender_cannot_be_named_leaves_nothing(self, play):
+        """From has no readable URI, Contact is that of a guest: what fails late is ended all the same."""
+        octets = changed(INVITE.replace(b"INVITE", b"BYE"), b"<sip:alice@example.com>;tag=f1", b"\xff")
+        for sent in play.hears(play.phone, octets):
+            if isinstance(sent, Request):
+                play.answered(sent, 200)
+        play.wait(400.0)
+        assert play.alive == 0
+
     HEADERS = (b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Contact", b"Max-Forwards", b"Route", b"Content-Length")
 
     @settings(max_examples=150, deadline=None)
@@ -171,6 +180,15 @@ class TestBrokenMessages:
 
 
 class TestEnds:
+    @pytest.mark.parametrize("method", [b"BYE", b"MESSAGE", b"INVITE"])
+    def test_request_whose_from_cannot_be_read_leaves_nothing(self, play, method):
+        """With a Contact, of a client that never registered: its server transaction must end like any other's."""
+        for number in range(3):
+            octets = INVITE.replace(b"INVITE", method).replace(b"From: <sip:alice@example.com>;tag=f1", b"From: *")
+            play.hears(play.phone, octets.replace(b"z9hG4bKa1", b"z9hG4bKa%d" % number))
+            play.wait(400.0)
+        assert play.alive == 0
+
     @pytest.mark.parametrize("method", [b"OPTIONS", b"INVITE", b"REGISTER", b"MESSAGE"])
     def test_request_that_nobody_answers_is_forgotten(self, play, method):
         """> ... a transaction-stateful proxy MUST NOT send a 408 to a non-INVITE request (RFC 4320 section 4.2)"""

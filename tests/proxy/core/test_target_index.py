@@ -23,26 +23,26 @@ def test_another_order_of_the_same_addresses_moves_no_dialog(targets):
     targets.resolve((A, B))
     index = targets.all[0].index
     targets.resolve((B, A))
-    assert targets.of_dialog(index).address == A
-    assert targets.choose().address == B
+    assert targets.of_dialog(index, 0.0).address == A
+    assert targets.choose(0.0).address == B
 
 
 def test_a_new_address_takes_nobodys_index(targets):
     targets.resolve((A, B))
     first, second = (target.index for target in targets.all)
     targets.resolve((C, A, B))
-    assert targets.of_dialog(first).address == A
-    assert targets.of_dialog(second).address == B
-    assert targets.of_dialog(targets.all[0].index).address == C
+    assert targets.of_dialog(first, 0.0).address == A
+    assert targets.of_dialog(second, 0.0).address == B
+    assert targets.of_dialog(targets.all[0].index, 0.0).address == C
 
 
 def test_the_dialogs_of_an_address_that_went_are_the_next_ones(targets):
     targets.resolve((A, B))
     index = targets.all[0].index
     targets.resolve((B,))
-    assert targets.of_dialog(index).address == B
+    assert targets.of_dialog(index, 0.0).address == B
     targets.resolve((C, B))
-    assert targets.of_dialog(index).address == C, "by choice, and not because C took the index"
+    assert targets.of_dialog(index, 0.0).address == C, "by choice, and not because C took the index"
     assert targets.all[0].index != index
 
 
@@ -51,7 +51,7 @@ def test_an_address_that_comes_back_has_its_dialogs_again(targets):
     index = targets.all[0].index
     targets.resolve((B,))
     targets.resolve((B, A))
-    assert targets.of_dialog(index).address == A
+    assert targets.of_dialog(index, 0.0).address == A
 
 
 def test_an_index_has_one_character_however_often_the_server_moves(targets):
@@ -64,7 +64,7 @@ def test_an_index_has_one_character_however_often_the_server_moves(targets):
 
 def test_an_index_that_was_never_given_is_the_choice(targets):
     targets.resolve((A, B))
-    assert targets.of_dialog(35).address == A
+    assert targets.of_dialog(35, 0.0).address == A
 
 
 def test_an_address_named_twice_is_one_target(targets):

@@ -8,6 +8,7 @@ from parts import request, response
 from proxy.core.validation import (
     ExtensionError,
     breadths_of,
+    check_contacts,
     check_other_vias,
     check_request,
     check_required,
@@ -196,3 +197,23 @@ class TestOtherVias:
         with pytest.raises(SipError) as caught:
             check_other_vias(request("INVITE", "Via: SIP/2.0/UDP a;branch=1" + rest))
         assert caught.value.status == 400
+
+
+class TestContacts:
+    """Each is read, judged and written anew: a datagram full of them costs a second and leaves five times as long."""
+
+    @pytest.mark.parametrize("lines", [True, False])
+    def test_as_many_as_a_client_may_have(self, lines):
+        contacts = [f"<sip:alice@192.0.2.{n}>" for n in range(50)]
+
+        def headers(contacts):
+            return [f"Contact: {one}" for one in contacts] if lines else ["Contact: " + ", ".join(contacts)]
+
+        check_request(request("REGISTER", *headers(contacts)))
+        with pytest.raises(SipError, match="more than 50 Contacts") as refused:
+            check_request(request("REGISTER", *headers([*contacts, "<sip:alice@192.0.2.99>"])))
+        assert (refused.value.status, refused.value.label) == (400, "too_many_contacts")
+
+    def test_none_is_fine(self):
+        check_contacts(request("REGISTER"))
+        check_contacts(response(200))

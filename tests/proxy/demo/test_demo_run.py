@@ -66,14 +66,16 @@ class TestPlaces:
 
     def test_ports_of_one_demo_differ(self):
         places = find_places(None)
-        assert len({places.listen[1], places.server_side, places.admin}) == 3
+        assert len({places.listen[1], places.server_side, places.admin, places.web}) == 4
 
 
 def test_configuration_is_one_that_an_administrator_could_write(tmp_path):
-    places = Places(("0.0.0.0", 5999), "127.0.0.1", 5998, 5997)
-    config = parse_config(configuration(places, ("127.0.0.1", 5996), str(tmp_path)), "demo.yaml", {})
-    assert str(config.server.uri) == "sip:127.0.0.1:5996"
-    assert [str(item.uri) for item in config.listen] == ["udp://0.0.0.0:5999", "tcp://0.0.0.0:5999"]
+    places = Places(("0.0.0.0", 5999), "127.0.0.1", 5998, 5997, 5996)
+    config = parse_config(configuration(places, ("127.0.0.1", 5995), str(tmp_path)), "demo.yaml", {})
+    assert str(config.server.uri) == "sip:127.0.0.1:5995"
+    assert [str(item.uri) for item in config.listen] == [
+        "udp://0.0.0.0:5999", "tcp://0.0.0.0:5999", "ws://0.0.0.0:5996",
+    ]  # fmt: skip
     assert config.token_key == tmp_path / "token.key"
 
 
@@ -114,6 +116,7 @@ def test_stays_up_for_phones_until_a_signal(start, number):
         if "Ctrl-C" in line:
             break
     assert f"127.0.0.1:{port}, UDP or TCP" in shown
+    assert re.search(r"registers at ws://127\.0\.0\.1:\d+ from a page", shown)
     assert re.search(r"user +phone\n +password +[0-9a-f]{8}\n", shown)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         phone.bind(("127.0.0.1", 0))
@@ -147,6 +150,25 @@ def test_taken_address_is_one_sentence_and_exit_code_2(start, taken):
     assert "Traceback" not in shown + errors
 
 
+def test_port_that_is_taken_meanwhile_is_replaced(taken):
+    """Between the search for a free port and its use somebody else may be faster."""
+    code = f"""
+import sys
+import proxy.demo.run as run
+from proxy.__main__ import main
+
+found = run.find_places
+places = iter([run.Places(("127.0.0.1", {taken}), "127.0.0.1", run.free_port("127.0.0.1"), run.free_port("127.0.0.1"))])
+run.find_places = lambda listen: next(places, None) or found(listen)
+sys.argv = ["sipmend", "demo", "--once"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 broken clients work" in done.stdout
+    assert str(taken) not in done.stdout
+
+
 def test_failing_client_is_said_to_fail():
     """What `--once` exits with 1 for."""
     out = io.StringIO()
@@ -159,8 +181,8 @@ def test_failing_client_is_said_to_fail():
 def test_reader_that_stops_reading_ends_it_quietly(start):
     """`sipmend demo | head`."""
     process = start()
-    process.stdout.readline()
+    first = process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == 1, first
     assert "Traceback" not in process.stderr.read()
     process.stdout = None

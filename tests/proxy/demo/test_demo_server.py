@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import demo_reactor
 import pytest
+from twisted.internet.error import CannotListenError
 
 from proxy.demo.calls import CallFailedError
 from proxy.demo.client import Client, Flaw
@@ -168,3 +169,24 @@ def test_callback_to_somebody_who_left_ends_quietly(reactor, server, dora):
     ended = []
     dora.calls.ended = ended.append
     assert demo_reactor.turn(reactor, lambda: ended, rounds=600)
+
+
+def test_port_that_udp_cannot_have_is_given_up(reactor, monkeypatch):
+    """TCP of it was free; both have to be the same."""
+    server = Server(reactor, b"demo.test", nobody)
+    listen, refused = server._udp.listen, []
+
+    def refuse_once(reactor, host, port):
+        if not refused:
+            refused.append(port)
+            raise CannotListenError(host, port, OSError(98, "Address already in use"))
+        return listen(reactor, host, port)
+
+    monkeypatch.setattr(server._udp, "listen", refuse_once)
+    address = server.listen("127.0.0.1")
+    assert address == server.address
+    assert address[1] != refused[0]
+    refused.clear()
+    with pytest.raises(CannotListenError):
+        server.listen("127.0.0.1", address[1])
+    server.stop()

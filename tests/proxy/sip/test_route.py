@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.sip.errors import HeaderError, UriError
-from proxy.sip.route import is_loose, parse_routes, remove_first
+from proxy.sip.route import is_loose, parse_routes, remove_first, remove_leading
 
 
 def test_lines_and_lists_make_one_list_in_order():
@@ -67,8 +67,9 @@ def test_first_route_is_removed_and_others_stay(value, rest):
 
 @given(st.lists(st.sampled_from([b"<sip:a;lr>", b'"," <sip:b,c@d>;x', b"sip:e;lr"]), min_size=1, max_size=5))
 def test_routes_are_removed_one_by_one(elements):
-    value = b" , ".join(elements)
+    value = whole = b" , ".join(elements)
     for left in range(len(elements), 0, -1):
         assert len(parse_routes([value])) == left
         value = remove_first(value)
+        assert value == remove_leading(whole, len(elements) - left + 1)
     assert value == b""

@@ -150,7 +150,16 @@ class TestCompleted:
         play.gets(REQUEST)
         assert play.sent() == [(b"486", b"4xx")]
 
-    @pytest.mark.parametrize("status", [180, 200, 603])
+    def test_2xx_of_another_branch_is_sent(self, play):
+        """> After a final response has been sent on the server transaction, the following responses MUST be forwarded
+        > immediately: - Any 2xx response to an INVITE request (16.7 step 5)
+        """
+        play.answers(486)
+        play.sent()
+        play.answers(200)
+        assert (play.sent(), play.t.state) == ([(b"200", b"2xx")], COMPLETED)
+
+    @pytest.mark.parametrize("status", [180, 603])
     def test_what_the_user_says_after_its_answer_is_dropped(self, play, status):
         play.answers(486)
         play.sent()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from proxy.counts import Counts
 from proxy.events import FramingFailed, MessageReceived
 from proxy.flow import CLIENT, TCP, Flow, Listener
 from proxy.transport.connection import StreamConnection
 from proxy.transport.contract import StreamLimits
+from tests.support.transport_ends import Owner, Wire
 
 LISTENER = Listener(0, CLIENT, TCP, "127.0.0.1", 5060, "127.0.0.1", 5060)
 
@@ -23,62 +20,11 @@ def message(number, body=b""):
     return head + body
 
 
-class Wire(StringTransport):
-    """A transport that remembers how it was ended."""
-
-    def __init__(self):
-        super().__init__(peerAddress=IPv4Address("TCP", "192.0.2.7", 4711))
-        self.ends = []
-
-    def setTcpNoDelay(self, enabled):
-        self.no_delay = enabled
-
-    def setTcpKeepAlive(self, enabled):
-        self.keep_alive = enabled
-
-    def loseWriteConnection(self):
-        self.ends.append("half-closed")
-
-    def loseConnection(self):
-        self.ends.append("closed")
-
-    def abortConnection(self):
-        self.ends.append("aborted")
-
-
-class Owner:
-    """Stands for the port."""
-
-    def __init__(self, limits):
-        self.limits = limits
-        self.time = Clock()
-        self.clock = self.time.seconds
-        self.counts = Counts(1)
-        self.events = []
-        self.left = []
-        self.gone = 0
-        self.on_event = None
-
-    def deliver(self, event):
-        self.events.append(event)
-        if self.on_event is not None:
-            self.on_event(event)
-
-    def made(self, connection):
-        connection.flow = connection.flow or Flow(LISTENER, "192.0.2.7", 4711, 5)
-
-    def leaves(self, connection, reason):
-        self.left.append(reason)
-
-    def lost(self, connection):
-        self.gone += 1
-
-
 class Bench:
     def __init__(self, **limits):
         self.owner = Owner(StreamLimits(**limits))
         self.wire = Wire()
-        self.connection = StreamConnection(self.owner, None)
+        self.connection = StreamConnection(self.owner, Flow(LISTENER, "192.0.2.7", 4711, 5))
         self.connection.makeConnection(self.wire)
 
     @property
@@ -129,6 +75,16 @@ def test_a_single_crlf_is_a_pong_of_the_peer_and_gets_no_answer(bench):
 def test_the_options_of_the_socket_are_set(bench):
     assert bench.wire.no_delay
     assert bench.wire.keep_alive
+
+
+def test_a_connection_carries_messages_at_once(bench):
+    assert bench.owner.up == 1
+
+
+def test_a_moment_of_rest_changes_nothing(bench):
+    """SIP over a stream has no sign of life of ours: clients send theirs."""
+    bench.connection.rest(1e6)
+    assert (bench.wire.value(), bench.wire.ends) == (b"", [])
 
 
 # -- framing errors
@@ -195,6 +151,14 @@ def test_close_keeps_reading_until_the_peer_closes_too(bench):
     assert (bench.messages, bench.owner.left) == ([], ["why"])
     bench.connection.connectionLost(Failure(ConnectionDone()))
     assert bench.owner.gone == 1
+
+
+def test_inside_tls_the_goodbye_is_that_of_tls(bench):
+    """Half a close of the socket would look like an attack to the peer (RFC 8446 section 6.1)."""
+    bench.owner.secure = True
+    bench.connection.close("why")
+    assert bench.wire.ends == ["closed"]
+    assert bench.wire.producer is None
 
 
 def test_a_second_end_changes_nothing(bench):

@@ -1,4 +1,4 @@
-"""A listening TCP socket and its connections, on real sockets and a clock of the test."""
+"""The connections of a TCP listener, on real sockets and a clock of the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from proxy.counts import Counts
 from proxy.events import FlowClosed, FlowOpened, FramingFailed, MessageReceived
 from proxy.flow import CLIENT, TCP, Listener
 from proxy.transport.contract import StreamLimits
-from proxy.transport.stream import LINGER, SWEEP, StreamPort
+from proxy.transport.entrance import SWEEP, Entrance
+from proxy.transport.stream import LINGER, StreamPort
 from tests.support.private_reactor import PrivateReactor
 
 pytestmark = pytest.mark.loopback
@@ -47,6 +48,7 @@ class Bench:
             self.counts,
             lambda flow: self.used,
         )
+        self.entrance = Entrance(reactor, [self.made], lambda note: None)
         self.made.listen()
         self.clients = []
 
@@ -61,7 +63,7 @@ class Bench:
         return [event for event in self.events if isinstance(event, kind)]
 
     def client(self, host="127.0.0.1", receive_buffer=None):
-        """A connection from a client, once it is known here."""
+        """A connection from a client, once it is known here: it has sent the answer to a keep-alive."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         client = socket.socket(family, socket.SOCK_STREAM)
         client.settimeout(10)
@@ -69,7 +71,8 @@ class Bench:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.clients.append(client)
         opened = len(self.of(FlowOpened))
-        client.connect((host, self.made._port.getHost().port))
+        client.connect((host, self.entrance._port.getHost().port))
+        client.send(b"\r\n")
         self.reactor.until(lambda: len(self.of(FlowOpened)) > opened)
         return client, self.of(FlowOpened)[-1].flow
 
@@ -100,6 +103,8 @@ class Bench:
     def tables(self):
         """How much is held: connections, attempts, those that are being closed, flows."""
         port = self.made
+        assert not self.entrance.waiting
+        assert not port._greeting
         return (len(port._connections), len(port._attempts), len(port._leaving), len(self.flows.streams))
 
     def sweep_after(self, seconds):
@@ -220,7 +225,7 @@ def test_connections_beyond_the_limit_are_turned_away(make):
     bench = make(connections=2)
     bench.client()
     bench.client()
-    third = socket.create_connection(("127.0.0.1", bench.made._port.getHost().port))
+    third = socket.create_connection(("127.0.0.1", bench.entrance._port.getHost().port))
     bench.clients.append(third)
     assert bench.read_all(third) == b""
     assert bench.counts.dropped["connections_full"] == 1
@@ -370,9 +375,9 @@ def test_a_silent_connection_of_a_registered_client_stays(make):
 def test_the_sweep_runs_by_itself(make):
     """On the reactor's time: here a clock that the test turns."""
     bench = make(first_message=30.0)
-    assert bench.made._sweeper.running
-    assert bench.made._sweeper.interval == SWEEP
-    assert bench.made._sweeper.clock is bench.reactor
+    assert bench.entrance._sweeper.running
+    assert bench.entrance._sweeper.interval == SWEEP
+    assert bench.entrance._sweeper.clock is bench.reactor
 
 
 def test_a_sweep_asks_the_time_once_however_many_connections_there_are(bench):
