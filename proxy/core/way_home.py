@@ -132,6 +132,8 @@ class WayHome:
         if response.status >= 200:
             binding, flow, request = context.binding, context.flow, context.request
             strayed = binding is not None and binding.flow.key != flow.key and binding.auth_user != b""
+            if binding is not None and binding.refreshed > context.started:
+                strayed = False  # it registered from elsewhere when it had sent this
             # A tab whose instance is registered by another one has calls, and no claim to more of them.
             if binding is not None and flow.former is not None and flow.former[0] == binding.token:
                 strayed = False
@@ -140,7 +142,8 @@ class WayHome:
                     out.append(StoreBindings([binding], 0))
                 return
             marked = context.marked
-            if marked is not None and marked.flow.key != flow.key and flow.listener.transport == UDP:
+            newer = marked is not None and marked.refreshed > context.started
+            if marked is not None and not newer and marked.flow.key != flow.key and flow.listener.transport == UDP:
                 # Its own Record-Route, from its own IP: another port of its NAT. The call follows, new calls do not.
                 marked.dialog_flow = flow
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.flows import registration, shown
+from tests.support.flows import call_out, registration, shown
 from tests.support.ladder import Ladder, after, does, nothing
 
 CALL = {"contact": "{*}", "record_route": ["{*}", "{*}"]}
@@ -269,3 +269,54 @@ def test_sender_that_listens_on_another_port_gets_it_there(field, pbx):
         << ear.gets(200)
     )
     assert field.counts.dropped == {}
+
+
+def test_answer_to_an_older_request_does_not_move_the_client_back(field, anna, moved, pbx):
+    """A call that rang while the phone changed its network is answered: new calls still go to where it registered."""
+    auth = 'Digest username="anna", realm="example.com"'
+    assert (
+        Ladder(field)
+        >> registers(anna, pbx, authorization=auth)
+        >> asks(anna, pbx, "INVITE", proxy_authorization=auth)
+        >> after(0.1)
+        >> registers(moved, pbx, authorization=auth)
+        >> pbx.sends(200, answers="INVITE")
+        << anna.gets(200)
+        >> pbx.sends(f"MESSAGE {URI}")
+        << moved.gets(f"MESSAGE {OWN}")
+    )
+
+
+def test_answer_to_a_newer_request_moves_the_client(field, anna, moved, pbx):
+    """Protocol 3.3: the 2xx to a request with the credentials of the registration proves where the client is."""
+    auth = 'Digest username="anna", realm="example.com"'
+    assert (
+        Ladder(field)
+        >> registers(anna, pbx, authorization=auth)
+        >> after(0.1)
+        >> registers(moved, pbx, authorization=auth)
+        >> after(0.1)
+        >> asks(anna, pbx, "INVITE", proxy_authorization=auth)
+        >> pbx.sends(200, answers="INVITE")
+        << anna.gets(200)
+        >> pbx.sends(f"MESSAGE {URI}")
+        << anna.gets(f"MESSAGE {OWN}")
+    )
+
+
+def test_answer_to_an_older_request_does_not_move_the_call_back(field, anna, pbx):
+    """The same within a dialog, where another port of the NAT is enough to move it."""
+    other = field.client("other", "198.51.100.20:31777", user="anna", contact=anna.contact, via=anna.via)
+    assert (
+        Ladder(field)
+        >> registers(anna, pbx)
+        >> call_out(anna, pbx, "T", "R")
+        >> anna.continues("INFO")
+        << pbx.gets("INFO", route=None)
+        >> after(0.1)
+        >> registers(other, pbx)
+        >> pbx.sends(200, answers="INFO")
+        << anna.gets(200)
+        >> pbx.continues("BYE")
+        << other.gets(f"BYE {OWN}", route=None)
+    )
