@@ -169,8 +169,14 @@ class Bench:
 
         async def one(client: Client) -> None:
             async with slots:
-                source = (f"127.0.{1 + client.number // 2000}.1", 0)
-                await loop.create_connection(lambda: client, EDGE, self.port, ssl=self._context, local_addr=source)
+                sock = socket.socket()
+                sock.setblocking(False)
+                # So that its port is nobody else's hindrance, who listens on all addresses.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind((f"127.0.{1 + client.number // 2000}.1", 0))
+                await loop.sock_connect(sock, (EDGE, self.port))
+                name = EDGE if self._context else None
+                await loop.create_connection(lambda: client, sock=sock, ssl=self._context, server_hostname=name)
                 done = self.waiters[client.number] = loop.create_future()
                 if not client.registered:
                     await asyncio.wait_for(done, PATIENCE)

@@ -20,6 +20,7 @@ from proxy.certificate import CertificateError
 from proxy.config.address import targets_of, uses_tls
 from proxy.config.keyfile import KeyFileError, load_or_create_key
 from proxy.config.model import Config
+from proxy.config.open_files import raise_limit, shortage
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
@@ -97,6 +98,9 @@ class Service:
 
     async def _start(self) -> None:
         log = self._log = self._log or _begin_log(self._config, self._reactor)
+        raise_limit()
+        if lack := shortage(self._config):
+            log.write_note(Note("warn", "limits.flows: {lack}", {"lack": lack}))
         try:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:

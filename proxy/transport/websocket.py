@@ -97,7 +97,7 @@ class WebSocketConnection(Connection):
                 break
         self._flush()
         if self.flow is not None:
-            self.partial = self._fragmented or bool(protocol.reader.buffer)
+            self.partial = self._fragmented or bool(self._protocol.reader.buffer)
             if behind and not self._closing:
                 self.dataReceived(behind)
         elif self._greeting > MAX_HANDSHAKE and not self._closing:
@@ -106,12 +106,18 @@ class WebSocketConnection(Connection):
     # -- handshake
 
     def _split(self, data: bytes) -> tuple[bytes, bytes]:
-        """What belongs to the handshake, and what came behind it: frames are not to be read before it is accepted."""
+        """What belongs to the handshake, and what came behind it: frames are not to be read before it is accepted.
+
+        The tail is empty once the end is found: all that the handshake may read is known.
+        """
         start = len(self._tail)
         seen = self._tail + data
         end = seen.find(b"\r\n\r\n")
-        self._tail = seen[-3:]
-        return (data, b"") if end < 0 else (data[: end + 4 - start], data[end + 4 - start :])
+        if end < 0:
+            self._tail = seen[-3:]
+            return data, b""
+        self._tail = b""
+        return data[: end + 4 - start], data[end + 4 - start :]
 
     def _shake_hands(self, request: Request) -> None:
         protocol = self._protocol
@@ -135,6 +141,9 @@ class WebSocketConnection(Connection):
         if self._closing:
             # Lines that end in LF alone, with frames right behind them: those were read too early, and amiss.
             return
+        if not self._tail:
+            # The one that shook hands would keep the request with all its header fields for as long as the connection.
+            self._protocol = ServerProtocol(state=OPEN, max_size=rules.max_message, logger=_SILENT)
         self.flow = self._owner.new_flow(self._find_source(request))
         self.port.made(self)
 
