@@ -30,7 +30,6 @@ from processes import cpu_seconds, stolen, stop
 ROOT = Path(__file__).parents[1]
 EDGE = "127.0.0.1"
 PATIENCE = 60.0  # seconds that any one step may take without progress
-LINGER = 7.0  # seconds: what transactions keep for T4 is gone after that
 Figures = dict[str, float | int | str]
 
 
@@ -62,7 +61,8 @@ class Registrar(asyncio.DatagramProtocol):
     def ask(self, user: str, round_: str, proxy: tuple[str, int]) -> str:
         """Send MESSAGE to the client; returns its Call-ID. The same again is a retransmission."""
         assert self.transport is not None
-        here = "%s:%d" % self.transport.get_extra_info("sockname")
+        host, port = self.transport.get_extra_info("sockname")
+        here = f"{host}:{port}"
         call = f"ask-{round_}-{user}"
         self.transport.sendto(
             b"MESSAGE %b SIP/2.0\r\nVia: SIP/2.0/UDP %b;branch=z9hG4bK%b\r\nMax-Forwards: 70\r\n"
@@ -117,7 +117,7 @@ class Bench:
                  "-addext", f"subjectAltName=IP:{EDGE}", "-out", names[0], "-keyout", names[1]],
                 check=True, capture_output=True,
             )  # fmt: skip
-            tls = "tls: {certificate: %s, private_key: %s}\n" % (names[0], names[1])
+            tls = f"tls: {{certificate: {names[0]}, private_key: {names[1]}}}\n"
             self._context = ssl.create_default_context(cafile=names[0])
         self.config.write_text(
             f"server:\n  domain: {DOMAIN}\n  uri: sip:{EDGE}:{self.server}\n  bind: udp://{EDGE}:{self.side}\n"
@@ -230,7 +230,7 @@ class Bench:
         figures["register_s"] = round(now() - begun, 1)
         figures["register_cpu_s"] = round(cpu_seconds(self.pid) - cpu, 1)
         figures["rss_empty_kb"] = empty
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(options.settle)
         figures["kb_per_client"] = round((self.rss_kb() - empty) / options.clients, 1)
 
         cpu, begun = cpu_seconds(self.pid), now()
@@ -297,6 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, default=20.0, help="seconds between a client's keep-alives")
     parser.add_argument("--ping", type=int, default=30, help="limits.websocket_ping, seconds")
     parser.add_argument("--most", type=float, default=20.0, help="kilobytes a client may take")
+    parser.add_argument("--settle", type=float, default=7.0, help="seconds until memory is read: more than T4")
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--python", default=sys.executable, help="of the environment whose sipmend is measured")
     parser.add_argument("--cwd", default=str(ROOT), help="where it is started; elsewhere than the tree if compiled")

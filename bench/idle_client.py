@@ -128,7 +128,8 @@ class Client(asyncio.Protocol):
         """One masked frame; the mask is zero, which leaves the payload as it is."""
         assert self.transport is not None
         length = len(payload)
-        head = bytes((0x80 | opcode, 0x80 | length)) if length < 126 else struct.pack("!BBH", 0x80 | opcode, 254, length)
+        first = 0x80 | opcode
+        head = bytes((first, 0x80 | length)) if length < 126 else struct.pack("!BBH", first, 254, length)
         self.transport.write(head + b"\0\0\0\0" + payload)
 
     # -- what it does
