@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from ipaddress import ip_network
+from types import ModuleType
 
 import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
 from websockets.frames import Opcode
+from websockets.http11 import Request
 from websockets.uri import parse_uri
 
 from proxy.events import GOING_AWAY, MessageReceived
@@ -124,6 +127,20 @@ def test_messages_right_behind_the_handshake_are_not_lost():
     twin.send_text(MESSAGE)
     bench.connection.dataReceived(b"".join(client.data_to_send() + twin.data_to_send()))
     assert bench.messages == [MESSAGE]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_an_open_connection_keeps_nothing_of_its_handshake(size):
+    """A browser's header fields take more memory than all the rest of an idle client."""
+    bench = Bench()
+    bench.request(size=size, Cookie="very-long")
+    seen, todo = set(), [bench.connection.__dict__]
+    while todo:
+        each = todo.pop()
+        if id(each) not in seen and not isinstance(each, type | ModuleType | Bench):
+            seen.add(id(each))
+            assert not isinstance(each, Request)
+            todo += gc.get_referents(each)
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
