@@ -16,11 +16,14 @@ import os
 import re
 import resource
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -145,6 +148,18 @@ class Bench:
         assert found is not None
         return int(found[1])
 
+    def stored(self) -> int:
+        """The clients that the store's file has."""
+        with closing(sqlite3.connect(f"file:{self.work}/bindings.db?mode=ro", uri=True)) as file:
+            count: int = file.execute("SELECT count(*) FROM binding").fetchone()[0]
+            return count
+
+    def skipped(self) -> int:
+        """Answers that went to clients before their binding was in the file, and bindings that never got there."""
+        with urllib.request.urlopen(f"http://{EDGE}:{self.admin}/metrics", timeout=PATIENCE) as page:
+            found = re.findall(r'store_writes_total{result="(?!written)\w+"} ([\d.e+]+)', page.read().decode())
+        return int(sum(map(float, found)))
+
     def stop_proxy(self) -> str:
         """End it; returns what it wrote on standard error."""
         stop(self._proxy, 15)
@@ -231,6 +246,7 @@ class Bench:
         figures["register_cpu_s"] = round(cpu_seconds(self.pid) - cpu, 1)
         figures["rss_empty_kb"] = empty
         await asyncio.sleep(options.settle)
+        figures["stored"], figures["store_skipped"] = self.stored(), self.skipped()
         figures["kb_per_client"] = round((self.rss_kb() - empty) / options.clients, 1)
 
         cpu, begun = cpu_seconds(self.pid), now()
@@ -277,9 +293,8 @@ def free_port() -> int:
 def complaints(figures: Figures, most: float, errors: str) -> list[str]:
     """What the figures say is wrong."""
     clients = figures["clients"]
-    wanted = {
-        "missed": 0, "never_pinged": 0, "disturbed": 0, "reached": clients, "reached_again": figures["cut"],
-    }  # fmt: skip
+    wanted = dict.fromkeys(("missed", "store_skipped", "never_pinged", "disturbed"), 0)
+    wanted |= {"stored": clients, "reached": clients, "reached_again": figures["cut"]}
     found = [f"{name} is {figures[name]}, not {value}" for name, value in wanted.items() if figures[name] != value]
     if float(figures["kb_per_client"]) > most:
         found.append(f"a client takes {figures['kb_per_client']} kB, more than {most}")
