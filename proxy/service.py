@@ -31,6 +31,7 @@ from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
 from proxy.memory import settle_memory
 from proxy.metrics import Collector, install
+from proxy.open_files import make_room
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
 from proxy.sockets import Sockets
@@ -163,8 +164,9 @@ class Service:
         self._driver = driver
         deliver, note = driver.deliver, log.write_note
         sockets = Sockets(
-            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver
-        )
+            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver,
+            make_room(config.limits.flows, note),
+        )  # fmt: skip
         self._sockets = sockets
         driver.attach(sockets.transports)
         flows = core.node.flows

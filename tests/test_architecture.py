@@ -15,7 +15,8 @@ LAYERS = {
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
     "proxy.sockets": [
-        "proxy.reflexive", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow",
+        "proxy.reflexive", "proxy.open_files", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects",
+        "proxy.flow",
     ],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
@@ -42,6 +43,7 @@ LAYERS = {
     "proxy.metrics": ["proxy.counts", "proxy.flow"],
     "proxy.logs": ["proxy.effects", "proxy.flow"],
     "proxy.memory": [],
+    "proxy.open_files": ["proxy.effects"],
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.effects", "proxy.binding", "proxy.flow"],
     "proxy.transport": [
