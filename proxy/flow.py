@@ -30,8 +30,11 @@ MAX_CONNECTION: Final = 0xFFFFFF  # connection numbers wrap here: six digits in 
 
 
 def host_octets(host: str) -> bytes:
-    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1)."""
-    return b"[" + host.encode() + b"]" if ":" in host else host.encode()
+    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1).
+
+    The zone of a link-local address (RFC 4007 section 11) is this machine's own name for a network, and is left out.
+    """
+    return b"[" + host.partition("%")[0].encode() + b"]" if ":" in host else host.encode()
 
 
 class Listener:
@@ -148,7 +151,7 @@ class Flow:
         self.mark = b"%06x" % number
         # As they are written in a Via: the host to compare with, `received` and the value of `rport`.
         self.source = host_octets(remote_host)
-        self.received = remote_host.encode()
+        self.received = self.source.strip(b"[]")
         self.rport = b"%d" % remote_port
         self.subject = b""
         self.former: tuple[bytes, bytes] | None = None

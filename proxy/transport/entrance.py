@@ -173,7 +173,7 @@ class Entrance(Factory):
         self.tls: Any = _tls_factory(certificates, self, reactor) if self.secure else None
         self._note = note
         self._reactor = reactor
-        self._ports = tuple(ports)
+        self.ports = tuple(ports)
         self._listener = first.listener
         self._dual = first.listener.host == "::"
         self._clock = first.clock
@@ -202,19 +202,25 @@ class Entrance(Factory):
             arrival.leave()
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
-        if sum(entrance.held for entrance in self._together) >= self._limits.connections:
-            # Who connects and says nothing must keep nobody out: the one that has waited longest makes room.
-            oldest = next(iter(self.waiting), None)
-            if oldest is None:
-                self.counts.dropped["connections_full"] += 1
-                return None
-            oldest.abort("connections_full")
+        full = sum(entrance.held for entrance in self._together) >= self._limits.connections
+        if full and not self._make_room():
+            self.counts.dropped["connections_full"] += 1
+            return None
         return Arrival(self, self._clock())
+
+    def _make_room(self) -> bool:
+        """Who connects and says nothing must keep nobody out: the one that has waited longest leaves."""
+        waiting = max((entrance.waiting for entrance in self._together), key=len)
+        if waiting:
+            next(iter(waiting)).abort("connections_full")
+            return True
+        ports = [port for entrance in self._together for port in entrance.ports]
+        return max(ports, key=lambda port: port.greeting).give_up_greeting("connections_full")
 
     @property
     def held(self) -> int:
         """How many sockets are open here."""
-        return len(self.waiting) + sum(port.held for port in self._ports)
+        return len(self.waiting) + sum(port.held for port in self.ports)
 
     def plain_host(self, host: str) -> str:
         """The peer's address as everybody else writes it."""
@@ -233,7 +239,7 @@ class Entrance(Factory):
         for arrival in list(self.waiting):
             if arrival.begun < begun:
                 arrival.abort("handshake_timeout")
-        for port in self._ports:
+        for port in self.ports:
             port.sweep()
 
 

@@ -294,12 +294,23 @@ def test_entrances_together_have_one_limit(make):
         bench.listeners[0], bench.reactor, bench.flows, bench.deliver, bench.time.seconds, bench.ports[0].limits,
         bench.counts,
     )  # fmt: skip
-    together = [bench.entrance]
-    entrance = Entrance(bench.reactor, [other], bench.notes.append, together=together)
-    assert together == [bench.entrance, entrance]
+    entrance = Entrance(bench.reactor, [other], bench.notes.append, together=bench.entrance._together)
+    silent = bench.client()
+    assert entrance.buildProtocol(None) is not None
+    assert bench.is_closed(silent)
     bench.client(MESSAGE)
     bench.flow()
     assert entrance.buildProtocol(None) is None
+    assert bench.counts.dropped["connections_full"] == 2
+
+
+def test_who_does_not_end_its_handshake_makes_room_too(make):
+    bench = make(WS, connections=1)
+    slow = bench.client(b"GET / HTTP/1.1\r\n")
+    bench.reactor.until(lambda: bench.ports[0].greeting)
+    bench.client(upgrade())
+    bench.flow()
+    assert bench.is_closed(slow)
     assert bench.counts.dropped["connections_full"] == 1
 
 
