@@ -110,11 +110,13 @@ class Flow:
     `heard` is the time (seconds) of the last message that arrived on it; `mark` its number as written in tokens.
     `former` is the token of a client that has registered elsewhere since, and the Contact it had here: another tab
     of the same instance (protocol 8.4). `subject` is the name of the client behind it while it is a guest, filled in by
-    `core.tokens`.
+    `core.tokens`. `asked` is by which name the client reached us (lower case, without port), as its WebSocket handshake
+    (Host) or TLS (SNI) said; empty if it did not.
     """
 
     __slots__ = (
         "address",
+        "asked",
         "former",
         "heard",
         "hop",
@@ -154,6 +156,7 @@ class Flow:
         self.received = self.source.strip(b"[]")
         self.rport = b"%d" % remote_port
         self.subject = b""
+        self.asked = b""
         self.former: tuple[bytes, bytes] | None = None
         # The Via that requests on it bring, kept by `core.hops`.
         self.hop: object = None

@@ -125,9 +125,11 @@ class Arrival(Protocol):
         if len(ports) > 1 and len(octets) < len(_UPGRADE) and _UPGRADE.startswith(octets):
             return
         wanted = octets.startswith(_UPGRADE)
+        transport: Any = self.transport
         for port in ports:
             if len(ports) == 1 or (port.listener.transport in (WS, WSS)) == wanted:
-                self._become(port.connection(source))
+                asked = transport.getHandle().get_servername() if self._secure else None
+                self._become(port.connection(source, (asked or b"").lower()))
                 return
         self.abort("not_tls")
 

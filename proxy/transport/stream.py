@@ -143,11 +143,13 @@ class StreamPort:
 
     # -- connections
 
-    def connection(self, source: tuple[str, int]) -> Connection:
-        """What takes over a connection that has come in, `source` being the client's address."""
+    def connection(self, source: tuple[str, int], asked: bytes = b"") -> Connection:
+        """What takes over a connection that has come in, `source` being the client's address; `asked` as in a flow."""
         if self.listener.transport in (WS, WSS):
             return WebSocketConnection(self, source, self.entrance.trusted)
-        return StreamConnection(self, self.new_flow(source))
+        flow = self.new_flow(source)
+        flow.asked = asked
+        return StreamConnection(self, flow)
 
     def new_flow(self, source: tuple[str, int]) -> Flow:
         """A flow for a connection that has come in."""
