@@ -30,8 +30,11 @@ MAX_CONNECTION: Final = 0xFFFFFF  # connection numbers wrap here: six digits in 
 
 
 def host_octets(host: str) -> bytes:
-    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1)."""
-    return b"[" + host.encode() + b"]" if ":" in host else host.encode()
+    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1).
+
+    The zone of a link-local address (RFC 4007 section 11) is this machine's own name for a network, and is left out.
+    """
+    return b"[" + host.partition("%")[0].encode() + b"]" if ":" in host else host.encode()
 
 
 class Listener:
@@ -107,11 +110,13 @@ class Flow:
     `heard` is the time (seconds) of the last message that arrived on it; `mark` its number as written in tokens.
     `former` is the token of a client that has registered elsewhere since, and the Contact it had here: another tab
     of the same instance (protocol 8.4). `subject` is the name of the client behind it while it is a guest, filled in by
-    `core.tokens`.
+    `core.tokens`. `asked` is by which name the client reached us (lower case, without port), as its WebSocket handshake
+    (Host) or TLS (SNI) said; empty if it did not.
     """
 
     __slots__ = (
         "address",
+        "asked",
         "former",
         "heard",
         "hop",
@@ -148,9 +153,10 @@ class Flow:
         self.mark = b"%06x" % number
         # As they are written in a Via: the host to compare with, `received` and the value of `rport`.
         self.source = host_octets(remote_host)
-        self.received = remote_host.encode()
+        self.received = self.source.strip(b"[]")
         self.rport = b"%d" % remote_port
         self.subject = b""
+        self.asked = b""
         self.former: tuple[bytes, bytes] | None = None
         # The Via that requests on it bring, kept by `core.hops`.
         self.hop: object = None

@@ -20,7 +20,6 @@ from proxy.certificate import CertificateError
 from proxy.config.address import targets_of, uses_tls
 from proxy.config.keyfile import KeyFileError, load_or_create_key
 from proxy.config.model import Config
-from proxy.config.open_files import raise_limit, shortage
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.driver import Driver
@@ -32,6 +31,7 @@ from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
 from proxy.memory import settle_memory
 from proxy.metrics import Collector, install
+from proxy.open_files import make_room
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
 from proxy.sockets import Sockets
@@ -98,9 +98,6 @@ class Service:
 
     async def _start(self) -> None:
         log = self._log = self._log or _begin_log(self._config, self._reactor)
-        raise_limit()
-        if lack := shortage(self._config):
-            log.write_note(Note("warn", "limits.flows: {lack}", {"lack": lack}))
         try:
             keys = load_or_create_key(self._config.token_key)
         except KeyFileError as error:
@@ -167,8 +164,9 @@ class Service:
         self._driver = driver
         deliver, note = driver.deliver, log.write_note
         sockets = Sockets(
-            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver
-        )
+            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver,
+            make_room(config.limits.flows, note),
+        )  # fmt: skip
         self._sockets = sockets
         driver.attach(sockets.transports)
         flows = core.node.flows

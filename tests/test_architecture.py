@@ -15,7 +15,8 @@ LAYERS = {
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
     "proxy.sockets": [
-        "proxy.reflexive", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow",
+        "proxy.reflexive", "proxy.open_files", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects",
+        "proxy.flow",
     ],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
@@ -42,13 +43,14 @@ LAYERS = {
     "proxy.metrics": ["proxy.counts", "proxy.flow"],
     "proxy.logs": ["proxy.effects", "proxy.flow"],
     "proxy.memory": [],
+    "proxy.open_files": ["proxy.effects"],
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.effects", "proxy.binding", "proxy.flow"],
     "proxy.transport": [
         "proxy.sip.framing", "proxy.sip.errors", "proxy.stun", "proxy.certificate",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
-    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.flow"],
+    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.flow"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow",

@@ -1,21 +1,11 @@
-"""How many files this process may have open: each connection takes one. Must not import twisted."""
+"""Whether `limits.flows` can be reached with the open files that the system allows: each connection takes one."""
 
 from __future__ import annotations
 
 import resource
-from typing import Final
 
 from proxy.config.model import Config
-
-# What is open beside connections: listeners, log, the store's files, DNS, the administrator's page.
-OTHERS: Final = 100
-
-
-def raise_limit() -> None:
-    """Raise the soft limit of open files to the hard one, as every process may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+from proxy.open_files import RESERVE
 
 
 def shortage(config: Config) -> str | None:
@@ -25,12 +15,12 @@ def shortage(config: Config) -> str | None:
     """
     flows = config.limits.flows
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted = flows + OTHERS
+    wanted = flows + RESERVE
     if allowed == resource.RLIM_INFINITY or wanted <= allowed:
         return None
     if all(listener.uri.transport == "udp" for listener in config.listen):
         return None
     return (
         f"{flows} connections cannot be reached with {allowed} open files: raise LimitNOFILE (systemd) or `ulimit -Hn` "
-        f"to {wanted}, or set limits.flows to {max(1, allowed - OTHERS)}"
+        f"to {wanted}, or set limits.flows to {max(1, allowed - RESERVE)}"
     )

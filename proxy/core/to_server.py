@@ -154,6 +154,8 @@ class ToServer:
         if removed.mark is not None and not self._is_senders(removed.mark, flow):
             removed.mark = None
         if request.to.tag is None:
+            if flow.asked and removed.count == 0:
+                routes.strip_asked(request, flow)
             self._drop_unknown_routes(request, flow, out)
         return removed
 

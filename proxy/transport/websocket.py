@@ -7,6 +7,7 @@ are short, and what a peer can make of a small frame is not.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Final
 from typing import Protocol as Contract
 
@@ -30,6 +31,7 @@ MAX_HANDSHAKE: Final = 16_384
 _PING: Final = b"\r\n\r\n"
 _PONG: Final = b"\r\n"
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY)
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]{1,255})(?::[0-9]{0,5})?\Z")
 _CLOSE_CODES: Final = {"shutdown": CloseCode.GOING_AWAY}
 
 # It would write a line for every connection.
@@ -145,6 +147,9 @@ class WebSocketConnection(Connection):
             # The one that shook hands would keep the request with all its header fields for as long as the connection.
             self._protocol = ServerProtocol(state=OPEN, max_size=rules.max_message, logger=_SILENT)
         self.flow = self._owner.new_flow(self._find_source(request))
+        hosts = request.headers.get_all("Host")
+        if len(hosts) == 1:
+            self.flow.asked = host_of(hosts[0])
         self.port.made(self)
 
     def _find_source(self, request: Request) -> tuple[str, int]:
@@ -256,6 +261,12 @@ class WebSocketConnection(Connection):
         self.port.counts.dropped[reason] += 1
         self._write()
         self.close(reason)
+
+
+def host_of(value: str) -> bytes:
+    """The host of a Host field, in lower case and without port."""
+    found = _HOST.match(value.strip())
+    return b"" if found is None else found[1].lower().encode("ascii")
 
 
 def _is_utf8(octets: bytes) -> bool:

@@ -20,8 +20,7 @@ SERVER = (UDP, "127.0.0.9", 5060)
 
 def settings(listen, sections="", server="sip:127.0.0.9:5060"):
     text = (
-        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\n"
-        f"listen:\n{listen}{sections}"
+        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\nlisten:\n{listen}{sections}"
     )
     return parse_config(text, "edge.yaml", {"HOME": "/nonexistent"})
 
@@ -72,6 +71,12 @@ def test_the_bounds_are_those_of_the_file():
     assert (limits.max_head, limits.max_body, limits.handshake, limits.ping) == (2000, 3000, 3.0, 7.0)
     assert (limits.idle, limits.connections) == (9.0, 5)
     assert ws.rules.max_message == 5000
+
+
+def test_all_client_entrances_have_one_limit_and_the_server_some_more():
+    one, other, *_, side = transports("  - tcp://127.0.0.1:5060\n  - ws://127.0.0.1:80\n", "limits: {flows: 5}\n")
+    assert one.entrance._together is other.entrance._together is side.entrance._together
+    assert side.limits.connections > one.limits.connections
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from websockets.uri import parse_uri
 from proxy.events import GOING_AWAY, MessageReceived
 from proxy.flow import CLIENT, WS, Flow, Listener
 from proxy.transport.contract import StreamLimits, WebSocketRules
-from proxy.transport.websocket import MAX_HANDSHAKE, WebSocketConnection
+from proxy.transport.websocket import MAX_HANDSHAKE, WebSocketConnection, host_of
 from tests.support.transport_ends import Owner, Wire
 
 LISTENER = Listener(0, CLIENT, WS, "127.0.0.1", 8080, "127.0.0.1", 8080)
@@ -110,6 +110,18 @@ def test_a_browser_gets_its_subprotocol_and_no_compression():
     assert "Sec-WebSocket-Extensions" not in response.headers
     assert (bench.port.greeting, bench.port.up, bench.port.sources) == (1, 1, [SOURCE])
     assert bench.connection.flow.address == SOURCE
+
+
+def test_the_flow_knows_which_host_was_asked_for():
+    assert Bench().open().connection.flow.asked == b"edge.example.com"
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [("Edge.example.com:8443", b"edge.example.com"), ("[2001:DB8::1]:443", b"[2001:db8::1]"), ("a b", b""), ("", b"")],
+)
+def test_a_host_field(value, host):
+    assert host_of(value) == host
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
