@@ -94,6 +94,8 @@ WIDE = {
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",
     "proxy.core.response_context": "ties a server transaction to its branches; who chooses and retries is elsewhere",
+    "proxy.explain": "takes the steps of the core one by one, without sending anything",
+    "proxy.core.via_defects": "what may be wrong with a Via, of a request and of its answer, in one place",
     "proxy.core.repeats": "knows a request again by all that may have changed about it: flow, branch, credentials",
     "proxy.core.route_sets": "puts lost route sets back where they were lost: requests, answers, ACKs",
     "proxy.core.node": "holds the parts of one node for the steps, and decides nothing",

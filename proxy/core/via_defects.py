@@ -6,7 +6,10 @@ compared with those of the request, octet for octet first.
 
 from __future__ import annotations
 
+from proxy.core.flows import Flows
+from proxy.core.hops import settle_hop
 from proxy.core.own_repairs import OwnRepairs
+from proxy.counts import Counts
 from proxy.effects import Effect
 from proxy.flow import CLIENT, VIA_TRANSPORTS, Flow
 from proxy.repair.inherent import (
@@ -24,6 +27,7 @@ from proxy.sip.message import Message, Request, Response, line_value
 from proxy.sip.params import split_list
 from proxy.sip.registry import VIA
 from proxy.sip.via import parse_via
+from proxy.transaction.key import COOKIE
 
 Vias = tuple[bytes, ...]
 
@@ -59,6 +63,16 @@ def note_request(
     if not cookie:
         reason = "the branch does not begin with the cookie of RFC 3261, so it says nothing about the transaction"
         own.record(VIA_NO_COOKIE, request, flow, direction, before, after, reason, out)
+
+
+def preview_request(
+    request: Request, flow: Flow, flows: Flows, counts: Counts, own: OwnRepairs, out: list[Effect]
+) -> None:
+    """Record what would be made of the top Via of a request, which stays as it is."""
+    stamped = request.copy()
+    before = request.lines[request.index(VIA)]
+    home = settle_hop(stamped, flow, None, b"", flows, counts)
+    note_request(stamped, flow, home, (request.via.branch or b"").startswith(COOKIE), own, before, out)
 
 
 def note_own_via(response: Response, asked: Flow, own: OwnRepairs, direction: str, out: list[Effect]) -> None:
