@@ -10,6 +10,7 @@ from proxy.effects import Effect
 from proxy.flow import Flow
 from proxy.repair.inherent import ACK_NO_ROUTE, ROUTE_IGNORED, RR_LOST, RR_NO_LR
 from proxy.repair.rule import OFF, REPORT
+from proxy.sip.address import parse_name_addr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, Response, line_value
 from proxy.sip.params import split_list
@@ -19,7 +20,14 @@ from proxy.transaction.key import ServerKey
 
 def record_route_lines(message: Message) -> tuple[bytes, ...]:
     """The lines of Record-Route, topmost first."""
-    return tuple([line for line, name in zip(message.lines, message.names, strict=True) if name == RECORD_ROUTE])
+    names = message.names
+    count = names.count(RECORD_ROUTE)
+    if not count:
+        return ()
+    first = names.index(RECORD_ROUTE)
+    if names[first : first + count].count(RECORD_ROUTE) == count:  # as usual, they stand together
+        return tuple(message.lines[first : first + count])
+    return tuple([line for line, name in zip(message.lines, names, strict=True) if name == RECORD_ROUTE])
 
 
 def restore_routes(request: Request, key: ServerKey, flow: Flow, node: Node, out: list[Effect]) -> None:
@@ -27,7 +35,7 @@ def restore_routes(request: Request, key: ServerKey, flow: Flow, node: Node, out
     mode = node.own.mode(ACK_NO_ROUTE)
     accepted = node.layer.find_accepted(request, key, flow) if mode != OFF else None
     known = None if accepted is None else accepted.accepted
-    if known is None or not known[1] or known[0] != request.to.tag:
+    if known is None or not known[1] or _tag_in(known[0]) != request.to.tag:
         return
     elements = [element for line in known[1] for element in split_list(line_value(line))]
     routes = b"Route: " + b", ".join(reversed(elements))
@@ -35,6 +43,13 @@ def restore_routes(request: Request, key: ServerKey, flow: Flow, node: Node, out
     if mode != REPORT:
         request.insert(request.index(b"via") + 1, ROUTE, routes)
     node.own.record(ACK_NO_ROUTE, request, flow, "to-server", None, routes, reason, out, mode == REPORT)
+
+
+def _tag_in(line: bytes) -> bytes | None:
+    try:
+        return parse_name_addr(line_value(line)).tag
+    except HeaderError:
+        return None
 
 
 def note_ignored(request: Request, flow: Flow, own: OwnRepairs, direction: str, out: list[Effect]) -> None:
@@ -61,6 +76,8 @@ def restore_record_routes(
 ) -> None:
     """Put our Record-Routes back into a 2xx that lost them, lest the next request pass us by (16.6 step 4)."""
     ours = context.routes
+    if ours[0] in response.lines:
+        return
     mark = ours[0].partition(b":")[2].partition(b":")[2].partition(b"@")[0]
     for line, name in zip(response.lines, response.names, strict=True):
         if name == RECORD_ROUTE and mark in line:

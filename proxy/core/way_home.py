@@ -56,7 +56,7 @@ class WayHome:
             if context.routes and 200 <= response.status < 300:
                 restore_record_routes(response, context, branch.flow, direction, own, out)
                 if isinstance(context.server, InviteServer):
-                    context.server.accepted = (response.to.tag, record_route_lines(response))
+                    context.server.accepted = (response.lines[response.places().to], record_route_lines(response))
             if context.from_client:
                 if not self._to_client(context, branch, response, out):
                     return

@@ -50,7 +50,7 @@ class InviteServer(Transaction):
 
     `uri`, `from_tag` and `to_tag` (of the final response sent) serve to match an ACK or CANCEL with a wrong branch.
     `sender` is its user's note of whom an answered request came from; `challenged` that of one without credentials that
-    was answered 401 or 407; `accepted` are To tag and
+    was answered 401 or 407; `accepted` are To and
     Record-Routes of the last 2xx.
     """
 
@@ -68,7 +68,7 @@ class InviteServer(Transaction):
         self.to_tag: bytes | None = None
         self.sender: object = None
         self.challenged = False
-        self.accepted: tuple[bytes | None, tuple[bytes, ...]] | None = None
+        self.accepted: tuple[bytes, tuple[bytes, ...]] | None = None
 
     def start(self, out: list[Effect]) -> None:
         self.start_short(TIMER_100, TRYING_DELAY)
