@@ -37,10 +37,13 @@ from proxy.demo.run import run_demo
 from proxy.explain_text import as_object, print_explanation
 from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
 from proxy.repair.catalog import Catalog, CatalogError, Choice
+from proxy.repair.inherent import INHERENT
 from proxy.service import Service, StartError
 from proxy.sip.errors import ParseError
 
 NOTHING, REPAIRED, NOT_SIP = 0, 1, 2
+# What `sipmend rules` shows.
+LISTED = (*ORDER, *INHERENT)
 REFUSED = 2
 
 _log = Logger()
@@ -183,21 +186,21 @@ def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def rules(as_json: bool) -> None:
-    """List the repair rules: name, default mode, RFC, what each does."""
+    """List the repair rules: name, default mode, RFC, what each does; then what the proxy mends by itself."""
     if as_json:
         rows = [
-            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in ORDER
+            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in LISTED
         ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     console = Console()
     if not console.is_terminal:
-        width = max(len(rule.name) for rule in ORDER)
-        for rule in ORDER:
+        width = max(len(rule.name) for rule in LISTED)
+        for rule in LISTED:
             click.echo(f"{rule.name:{width}}  {rule.default:6}  {rule.rfc}  {rule.summary}")
         return
     table = Table("rule", "default", "RFC", "what it does", row_styles=["", "dim"])
-    for rule in ORDER:
+    for rule in LISTED:
         table.add_row(Text(rule.name, "bold"), rule.default, rule.rfc, rule.summary)
     console.print(table)
 

@@ -16,6 +16,7 @@ from proxy.core.node import Node
 from proxy.core.registration import read_registration
 from proxy.core.settings import CoreSettings, Network
 from proxy.core.validation import check_request, check_syntax
+from proxy.core.via_defects import preview_request
 from proxy.counts import Counts
 from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
@@ -142,7 +143,7 @@ def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanati
         if flow.listener.side == SERVER:
             _from_server(message, flow, client, node, out)
         elif isinstance(message, Request):
-            _request(message, flow, node, out)
+            _request(message, flow, node, assumed, out)
         else:
             check_syntax(message)
             node.repairs.response_in(message, flow, None, False, out)
@@ -161,12 +162,15 @@ def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanati
     )
 
 
-def _request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> None:
+def _request(request: Request, flow: Flow, node: Node, assumed: bool, out: list[Effect]) -> None:
     """As the core treats a client's request, but for everything that is no repair."""
     try:
         request.via  # noqa: B018  the view raises where the header is missing or cannot be read
     except HeaderError:
         node.via_repairs.request_in(request, flow, None, True, None, out)
+    else:
+        if not assumed:  # otherwise the Via is what the source was taken from
+            preview_request(request, flow, node.flows, node.counts, node.own, out)
     check_request(request)
     second_hop = request.via_count() > 1
     renamed = None

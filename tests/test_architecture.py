@@ -80,6 +80,8 @@ GUARDED = {
 
 # More than 300 lines (never more than 500), and why.
 LONG = {
+    "proxy.core.to_client": "one way of a message from end to end, read from top to bottom",
+    "proxy.cli": "one function for each command, read from top to bottom",
     "proxy.config.model": "data only: one model per section of the file, read from top to bottom",
 }
 
@@ -94,6 +96,10 @@ WIDE = {
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",
     "proxy.core.response_context": "ties a server transaction to its branches; who chooses and retries is elsewhere",
+    "proxy.explain": "takes the steps of the core one by one, without sending anything",
+    "proxy.core.via_defects": "what may be wrong with a Via, of a request and of its answer, in one place",
+    "proxy.core.repeats": "knows a request again by all that may have changed about it: flow, branch, credentials",
+    "proxy.core.route_sets": "puts lost route sets back where they were lost: requests, answers, ACKs",
     "proxy.core.node": "holds the parts of one node for the steps, and decides nothing",
     "proxy.core.acceptance": "everything a 2xx to REGISTER says, in one place; each part is a module of its own",
     "proxy.core.registration": "everything a REGISTER says, in one place; each part is a module of its own",

@@ -11,6 +11,7 @@ from proxy.core.bindings import Bindings
 from proxy.core.flows import Flows
 from proxy.core.guests import Guests
 from proxy.core.identity import Identity
+from proxy.core.own_repairs import OwnRepairs
 from proxy.core.repairs import Names, Repairs, server_listener
 from proxy.core.settings import CoreSettings
 from proxy.core.targets import Targets
@@ -34,6 +35,7 @@ class Node:
         "mint",
         "names",
         "noted",
+        "own",
         "repairs",
         "server_side",
         "settings",
@@ -63,6 +65,8 @@ class Node:
         self.names = Names(settings, self.guests)
         self.repairs = Repairs(settings, pipeline, self.names)
         self.via_repairs = Repairs(settings, via_pipeline, self.names)
+        # What the core mends by itself.
+        self.own = OwnRepairs(pipeline.modes, counts)
         self.layer = TransactionLayer(settings.timers, counts)
         # The listener whose address stands for us at the server, constant for every client (protocol 4.1).
         self.server_side = server_listener(settings, settings.server_transport)
@@ -76,6 +80,7 @@ class Node:
         """Repair by other rules from the next message on."""
         self.repairs = Repairs(self.settings, pipeline, self.names)
         self.via_repairs = Repairs(self.settings, via_pipeline, self.names)
+        self.own = OwnRepairs(pipeline.modes, self.counts)
 
     @property
     def now(self) -> float:

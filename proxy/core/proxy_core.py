@@ -167,11 +167,13 @@ class ProxyCore:
                 if via_before:
                     check_other_vias(request)
             known = node.layer.find_server(request, key, flow)
+            if known is not None and known.challenged:
+                known, key = self._repeats.again(known, request, key, flow, out)
         except HeaderError as unreadable:  # not the name of below: mypyc gives a name one type in a function
             refuse(request, flow, unreadable, node, out, via_before)
             return
         if known is not None:
-            self._repeats.take(known, request, flow, out)
+            self._repeats.take(known, request, key, flow, out)
             return
         try:
             self._take(request, key, flow, hop, via_before, out)

@@ -9,15 +9,16 @@ from proxy.binding import REGISTERED, Binding
 from proxy.core.field_values import has_option, seconds, username, with_instance
 from proxy.core.identity import user_of
 from proxy.core.node import Node
+from proxy.core.own_repairs import OwnRepairs
 from proxy.core.targets import Target
-from proxy.effects import Effect, Record
+from proxy.effects import Effect
 from proxy.flow import Flow
-from proxy.repair.rule import REPAIR
+from proxy.repair.inherent import PAGE_INSTANCE
 from proxy.sip.address import NameAddr
 from proxy.sip.contact import contacts_at, is_token, splice
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request
-from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, SUPPORTED, USER_AGENT
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, SUPPORTED, USER_AGENT
 
 DEFAULT_EXPIRES = 3600  # RFC 3261 section 10.2.1.1 leaves it to the registrar; this is the usual value
 # The User-Agent is kept to know a page's successor; nobody needs more of it.
@@ -119,15 +120,13 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
     return binding
 
 
-def prepare(
-    request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]
-) -> None:
+def prepare(request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]) -> None:
     """Make a REGISTER what the server is to see, apart from the URIs in Contact: those are the rules' business."""
-    _show_instances(request, registration, out)
+    _show_instances(request, registration, node.own, out)
     _add_path(request, registration, target, node)
 
 
-def _show_instances(request: Request, registration: Registration, out: list[Effect]) -> None:
+def _show_instances(request: Request, registration: Registration, own: OwnRepairs, out: list[Effect]) -> None:
     """Name each client by the +sip.instance that the server has for it (protocol 3.4)."""
     others = {
         (named.addr, named.binding.instance): named.binding.shown_instance
@@ -146,11 +145,7 @@ def _show_instances(request: Request, registration: Registration, out: list[Effe
             changed = splice(line, changes)
             request.replace(index, changed)
             reason = "this page follows one that was closed or loaded again, and the server is to see the same device"
-            record = Record(
-                "page-instance", REPAIR, "Contact", line, changed, reason, "RFC 5626 section 4.1",
-                REGISTER, request.call_id, registration.flow, "to-server",
-            )  # fmt: skip
-            out.append(record)
+            own.record(PAGE_INSTANCE, request, registration.flow, "to-server", line, changed, reason, out)
 
 
 def _add_path(request: Request, registration: Registration, target: Target | None, node: Node) -> None:
