@@ -43,7 +43,6 @@ LAYERS = {
     "proxy.metrics": ["proxy.counts", "proxy.flow"],
     "proxy.logs": ["proxy.effects", "proxy.flow"],
     "proxy.memory": [],
-    "proxy.open_files": ["proxy.effects"],
     "proxy.resolver": ["proxy.core.locate", "proxy.flow"],
     "proxy.store": ["proxy.effects", "proxy.binding", "proxy.flow"],
     "proxy.transport": [
@@ -51,6 +50,7 @@ LAYERS = {
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
     "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.flow"],
+    "proxy.open_files": ["proxy.effects"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow",
