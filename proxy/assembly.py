@@ -70,6 +70,7 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
                 frozenset(name.lower().encode() for name in (*item.names, *_certified(config, uri.transport))),
                 tuple(str(network) for network in item.proxies),
                 item.contact,
+                _flow_timer(item.flow_timer, uri.transport),
             )
         )
     bind = config.server.bind
@@ -79,6 +80,13 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
     for transport in (UDP, TCP, TLS) if uses_tls(config.server) else (UDP, TCP):
         listeners.append(Listener(len(listeners), SERVER, transport, bind.host, bind.port, own, bind.port))
     return tuple(listeners)
+
+
+def _flow_timer(seconds: float | None, transport: str) -> int:
+    """Without a setting what clients do unasked: RFC 5626 section 4.4, below the half minute of a NAT by UDP."""
+    if seconds is None:
+        return 29 if transport == "udp" else 120
+    return int(seconds)
 
 
 def _certified(config: Config, transport: str) -> Iterator[str]:

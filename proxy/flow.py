@@ -42,11 +42,13 @@ class Listener:
 
     `host` and `port` are what the socket is bound to and never appear in a message; `public_host` and
     `public_port` do, in the forms that are kept here for each place. `names` are further host names (lower case)
-    under which clients know this listener.
+    under which clients know this listener. `flow_timer` is how often they are told to send keep-alives (seconds; 0:
+    they are not told).
     """
 
     __slots__ = (
         "contact_policy",
+        "flow_timer",
         "host",
         "index",
         "names",
@@ -75,6 +77,7 @@ class Listener:
         names: frozenset[bytes] = frozenset(),
         proxies: tuple[str, ...] = (),
         contact_policy: str = "repair",
+        flow_timer: int = 0,
     ) -> None:
         self.index = index
         self.side = side
@@ -86,6 +89,7 @@ class Listener:
         self.names = names
         self.proxies = proxies
         self.contact_policy = contact_policy
+        self.flow_timer = flow_timer
         self.rename(public_host, public_port)
 
     def rename(self, public_host: str, public_port: int) -> None:

@@ -12,6 +12,7 @@ from architecture import Source
 
 # Modules tested under another name, and where.
 COVERED_ELSEWHERE: dict[str, str] = {
+    "proxy.core.outbound": "tests/ladders/test_keep_alive_answers.py",
     # Each of these is one direction through the whole core: a ladder shows it, a unit test could only mock it.
     "proxy.core.to_client": "tests/ladders/test_restoring.py",
     "proxy.core.to_server": "tests/ladders/test_ways_to_server.py",

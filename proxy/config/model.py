@@ -135,6 +135,11 @@ class ListenerSettings(Section):
     )
     profile: str | None = Field(None, description="name of the profile for every client of this listener")
     contact: Literal["repair", "leave"] = Field("repair", description="`leave` never touches a reachable Contact")
+    flow_timer: Annotated[Duration, Field(ge=0, le=3600)] | None = Field(
+        None,
+        description="how often clients that ask for it are told to send keep-alives, in whole seconds; 0: they are not "
+        "told; default: 29s by udp, else 120s",
+    )
 
 
 def _listener(value: object) -> object:

@@ -9,6 +9,7 @@ from proxy.core.acceptance import accept
 from proxy.core.field_values import username
 from proxy.core.forwarding import measure, pop_via
 from proxy.core.node import Node
+from proxy.core.outbound import add_flow_timer, answer_keep
 from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
 from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
@@ -22,7 +23,7 @@ from proxy.events import BindingsStored, Event
 from proxy.flow import TCP, UDP, Flow
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
-from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
+from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, INVITE, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
 from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.invite_server import Answer, InviteServer
 from proxy.transaction.layer import ClientTransaction
@@ -150,6 +151,8 @@ class WayHome:
         if context.method == REGISTER:
             return True
         if (status < 300) and not context.second_hop:
+            if context.method == INVITE:
+                answer_keep(response, context.flow)
             if status >= 200 or context.guest is not None:
                 self._learn(context, response, out)
             self._node.repairs.response_out(response, branch.flow, context.flow, out)
@@ -184,6 +187,8 @@ class WayHome:
         if registration is None:
             return True
         stored, urgent = accept(registration, response, self._node, out)
+        add_flow_timer(registration, response, context.flow)
+        answer_keep(response, context.flow)
         self._node.repairs.response_out(response, context.flow, context.flow, out)
         if not stored:
             return True
