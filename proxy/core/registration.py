@@ -6,7 +6,7 @@ Nothing changes before a 2xx; what that makes of them is in `core.acceptance`.
 from __future__ import annotations
 
 from proxy.binding import REGISTERED, Binding
-from proxy.core.field_values import has_option, seconds, username, with_instance
+from proxy.core.field_values import has_option, seconds, username, with_expires, with_instance
 from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.targets import Target
@@ -114,17 +114,63 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
     if binding.state != REGISTERED and not binding.shown:
         if not node.bindings.has_room():
             raise SipError("no room for another binding", 503, "bindings_full")
-        if flow.listener.contact_policy != "leave":
+        if not flow.leaves_contact:
             binding.shown = node.names.of_binding(binding)
     return binding
 
 
-def prepare(
-    request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]
-) -> None:
+def prepare(request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]) -> None:
     """Make a REGISTER what the server is to see, apart from the URIs in Contact: those are the rules' business."""
+    if registration.flow.profile.expires_max:
+        _cap_expires(request, registration, out)
     _show_instances(request, registration, out)
     _add_path(request, registration, target, node)
+
+
+def _cap_expires(request: Request, registration: Registration, out: list[Effect]) -> None:
+    """Let a client of this profile be registered for so long and no longer (protocol 3.4).
+
+    What the server grants is what the client is shown: it refreshes by that (RFC 3261 section 10.2.4).
+    """
+    most = registration.flow.profile.expires_max
+    index = request.index(EXPIRES)
+    header = seconds(request.value(EXPIRES), -1)
+    bare = False
+    for at in request.indexes(CONTACT):
+        changes = []
+        for contact in contacts_at(request, at):
+            own = contact.param(b"expires")
+            bare = bare or (own is None and contact.addr != b"*")
+            if own is not None and seconds(own, DEFAULT_EXPIRES) > most:
+                changes.append((contact.raw, with_expires(contact.raw, most)))
+        if changes:
+            line = request.lines[at]
+            request.replace(at, splice(line, changes))
+            out.append(_capped(request, registration, "Contact", line, request.lines[at]))
+    if header > most:
+        line = request.lines[index]
+        request.replace(index, b"Expires: %d" % most)
+        out.append(_capped(request, registration, "Expires", line, request.lines[index]))
+    elif bare and header < 0:
+        line = b"Expires: %d" % most
+        if index > 0:
+            before = request.lines[index]
+            request.replace(index, line)
+            out.append(_capped(request, registration, "Expires", before, line))
+        else:
+            request.append(EXPIRES, line)
+            out.append(_capped(request, registration, "Expires", None, line))
+    for named in registration.named:
+        named.asked = min(named.asked, most)
+
+
+def _capped(request: Request, registration: Registration, header: str, before: bytes | None, after: bytes) -> Record:
+    profile = registration.flow.profile
+    reason = f"the profile {profile.name} lets a registration last {profile.expires_max} s at most"
+    return Record(
+        "expires-max", REPAIR, header, before, after, reason, "RFC 3261 section 10.2.1.1",
+        REGISTER, request.call_id, registration.flow, "to-server",
+    )  # fmt: skip
 
 
 def _show_instances(request: Request, registration: Registration, out: list[Effect]) -> None:

@@ -213,9 +213,7 @@ class ToServer:
             return True
         return node.targets.may_follow(plain_host(uri), port_of(uri))
 
-    def _record_unknown(
-        self, request: Request, before: bytes, index: int, flow: Flow, out: list[Effect]
-    ) -> None:
+    def _record_unknown(self, request: Request, before: bytes, index: int, flow: Flow, out: list[Effect]) -> None:
         """Record that a line of Routes was taken off, or shortened to what stands at `index`."""
         self._node.counts.repairs[(_RULE, "Route", REPAIR)] += 1
         after = request.lines[index] if index > 0 else None

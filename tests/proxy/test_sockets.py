@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from proxy.assembly import make_listeners, make_pipelines, make_settings
+from proxy.assembly import make_listeners, make_settings
 from proxy.certificate import CertificateError
 from proxy.config.load import parse_config
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.flow import TLS, UDP
+from proxy.ruling import make_pipelines
 from proxy.sockets import Sockets, stun_questions
 from proxy.transport.udp import UdpPort
 from tests.support.certificates import Authority
@@ -20,8 +21,7 @@ SERVER = (UDP, "127.0.0.9", 5060)
 
 def settings(listen, sections="", server="sip:127.0.0.9:5060"):
     text = (
-        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\n"
-        f"listen:\n{listen}{sections}"
+        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\nlisten:\n{listen}{sections}"
     )
     return parse_config(text, "edge.yaml", {"HOME": "/nonexistent"})
 
