@@ -60,9 +60,8 @@ def new_core() -> ProxyCore:
     counts = Counts(len(listeners))
     pipelines = make_pipelines(config, counts, settings.local_networks)
     profiles = make_profiles(config, counts, settings.local_networks)
-    core = ProxyCore(
-        settings, *pipelines, counts, (b"a key that is the same in every run",), counter_source(), profiles
-    )
+    keys = (b"a key that is the same in every run",)
+    core = ProxyCore(settings, *pipelines, counts, keys, counter_source(), profiles)
     core.handle(TargetsResolved(tuple(addresses), 0.0))
     return core
 

@@ -168,7 +168,7 @@ def rule_errors(origin: Origin, choices: Mapping[str, Choice], section: KeyPath 
         Catalog(ORDER).choose(choices)
     except CatalogError as wrong:
         return [
-            origin.error((*section, *problem.path), problem.text, at_key=len(problem.path) == 1)
+            origin.error((*at, *problem.path), problem.text, at_key=len(problem.path) == 1)
             for problem in wrong.problems
         ]
     return []

@@ -13,7 +13,7 @@ from proxy.core.settings import Network
 from proxy.counts import Counts
 from proxy.flow import Profile
 from proxy.repair.catalog import Catalog, Choice
-from proxy.repair.pattern import Pattern
+from proxy.pattern import Pattern
 from proxy.repair.pipeline import Pipeline
 from proxy.repair.rule import Rule
 from proxy.sip.registry import VIA

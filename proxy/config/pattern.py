@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from proxy.repair.pattern import Pattern, PatternError
+from proxy.pattern import Pattern, PatternError
 
 
 def _usable(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.core.settings import Network
 from proxy.flow import PLAIN, Flow, Profile
-from proxy.repair.pattern import LONGEST_TEXT, Pattern
+from proxy.pattern import LONGEST_TEXT, Pattern
 from proxy.repair.pipeline import Pipeline
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, line_value

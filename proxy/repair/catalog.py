@@ -73,7 +73,8 @@ class Catalog:
         """The rules with their settings, and their modes.
 
         A key is the name of a rule, or the beginning that several names share (`maxfwd`, `contact-missing`): then the
-        choice is for all of them, and a longer key beats a shorter one; a later layer beats an earlier one. Raises CatalogError with every mistake.
+        choice is for all of them, and a longer key beats a shorter one.
+        A later layer beats an earlier one. Raises CatalogError with every mistake.
         """
         problems: list[Problem] = []
         modes = self.default_modes()

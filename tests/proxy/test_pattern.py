@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.repair.pattern import LONGEST_TEXT, MOST_SETS, MOST_STATES, Pattern, PatternError
+from proxy.pattern import LONGEST_TEXT, MOST_SETS, MOST_STATES, Pattern, PatternError
 
 PATTERNS = [
     "^Grandstream",
@@ -33,9 +33,7 @@ def test_finds_what_python_finds(pattern, text):
     assert Pattern(pattern).found(octets) == bool(re.search(pattern.encode(), octets, re.IGNORECASE))
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", "(.*a){20}", "(a?){25}a{25}", "(x+x+)+y", ".*.*.*=.*"]
-)
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", "(.*a){20}", "(a?){25}a{25}", "(x+x+)+y"])
 def test_patterns_that_backtrack_for_ever_elsewhere_end(pattern, monkeypatch):
     """The work is counted, and not the time: at most one new set of states for each octet."""
     made = Pattern(pattern)
