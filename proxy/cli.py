@@ -167,10 +167,8 @@ def rule_errors(origin: Origin, choices: Mapping[str, Choice], section: KeyPath 
     try:
         Catalog(ORDER).choose(choices)
     except CatalogError as wrong:
-        return [
-            origin.error((*at, *problem.path), problem.text, at_key=len(problem.path) == 1)
-            for problem in wrong.problems
-        ]
+        found = wrong.problems
+        return [origin.error((*at, *problem.path), problem.text, at_key=not problem.path[1:]) for problem in found]
     return []
 
 

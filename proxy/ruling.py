@@ -12,8 +12,8 @@ from proxy.core.profiles import Candidate, Profiles
 from proxy.core.settings import Network
 from proxy.counts import Counts
 from proxy.flow import Profile
-from proxy.repair.catalog import Catalog, Choice
 from proxy.pattern import Pattern
+from proxy.repair.catalog import Catalog, Choice
 from proxy.repair.pipeline import Pipeline
 from proxy.repair.rule import Rule
 from proxy.sip.registry import VIA

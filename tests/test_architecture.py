@@ -17,7 +17,6 @@ LAYERS = {
     "proxy.sockets": [
         "proxy.reflexive", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow",
     ],
-    "proxy.pattern": [],
     "proxy.ruling": [
         "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow", "proxy.pattern",
         "plugins",
@@ -53,10 +52,10 @@ LAYERS = {
         "proxy.sip.framing", "proxy.sip.errors", "proxy.stun", "proxy.certificate",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
-    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.flow"],
+    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.flow", "proxy.pattern"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
-        "proxy.events", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow",
+        "proxy.events", "proxy.effects", "proxy.counts", "proxy.pattern", "proxy.binding", "proxy.flow",
     ],
     "plugins": ["proxy.repair.rule", "proxy.sip", "proxy.flow"],
     "proxy.repair": ["proxy.sip", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow"],
@@ -66,6 +65,7 @@ LAYERS = {
     "proxy.binding": ["proxy.flow"],
     "proxy.certificate": [],
     "proxy.counts": [],
+    "proxy.pattern": [],
     "proxy.flow": [],
     "proxy.stun": [],
     "proxy.sip": [],
