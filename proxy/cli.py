@@ -162,13 +162,12 @@ def _rule_errors_in(file: str) -> list[ConfigError]:
     return rule_errors(source.origin, section) if isinstance(section, dict) else []
 
 
-def rule_errors(origin: Origin, choices: Mapping[str, Choice], section: KeyPath = ("repair",)) -> list[ConfigError]:
+def rule_errors(origin: Origin, choices: Mapping[str, Choice], at: KeyPath = ("repair",)) -> list[ConfigError]:
     """Names, modes and settings of rules that do not exist."""
     try:
         Catalog(ORDER).choose(choices)
     except CatalogError as wrong:
-        found = wrong.problems
-        return [origin.error((*at, *problem.path), problem.text, at_key=not problem.path[1:]) for problem in found]
+        return [origin.error((*at, *one.path), one.text, at_key=len(one.path) == 1) for one in wrong.problems]
     return []
 
 
