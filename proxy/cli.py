@@ -25,9 +25,9 @@ from twisted.python.failure import Failure
 
 from plugins import ORDER
 from proxy import explain as dry_run
-from proxy.assembly import make_listeners, make_settings, rule_choices
+from proxy.assembly import make_listeners, make_settings
 from proxy.config.address import targets_of, uses_tls
-from proxy.config.errors import ConfigError, ConfigErrors, Origin
+from proxy.config.errors import ConfigError, ConfigErrors, KeyPath, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
 from proxy.config.network import check_network, warn_of_network
@@ -38,6 +38,7 @@ from proxy.explain_text import as_object, print_explanation
 from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.repair.inherent import INHERENT
+from proxy.ruling import chosen_rules, rule_choices
 from proxy.service import Service, StartError
 from proxy.sip.errors import ParseError
 
@@ -146,7 +147,9 @@ def read_config(file: str) -> Config:
         said = {error.line for error in errors.errors}
         more = [error for error in _rule_errors_in(file) if error.line not in said]
         raise ConfigErrors([*errors.errors, *more]) from errors
-    wrong = rule_errors(config.origin, rule_choices(config))
+    wrong = rule_errors(config.origin, rule_choices(config.repair))
+    for index, profile in enumerate(config.profiles):
+        wrong += rule_errors(config.origin, rule_choices(profile.repair), ("profiles", index, "repair"))
     if wrong:
         raise ConfigErrors(wrong)
     return config
@@ -162,15 +165,12 @@ def _rule_errors_in(file: str) -> list[ConfigError]:
     return rule_errors(source.origin, section) if isinstance(section, dict) else []
 
 
-def rule_errors(origin: Origin, choices: Mapping[str, Choice]) -> list[ConfigError]:
+def rule_errors(origin: Origin, choices: Mapping[str, Choice], at: KeyPath = ("repair",)) -> list[ConfigError]:
     """Names, modes and settings of rules that do not exist."""
     try:
         Catalog(ORDER).choose(choices)
     except CatalogError as wrong:
-        return [
-            origin.error(("repair", *problem.path), problem.text, at_key=len(problem.path) == 1)
-            for problem in wrong.problems
-        ]
+        return [origin.error((*at, *one.path), one.text, at_key=len(one.path) == 1) for one in wrong.problems]
     return []
 
 
@@ -263,7 +263,7 @@ def _explain_one(name: str, setting: dry_run.Setting, source: dry_run.Source | N
 
 def setting_of(config: Config) -> dry_run.Setting:
     """What a dry run takes from the configuration. The server's name is not looked up: an address stands in."""
-    chosen, modes = Catalog(ORDER).choose(rule_choices(config))
+    chosen, modes = chosen_rules(config)
     addresses: list[tuple[int, str, int]] = []
     servers = list(config.server.networks)
     for target in targets_of(config.server):

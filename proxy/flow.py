@@ -106,6 +106,27 @@ class Listener:
         return f"{TRANSPORTS[self.transport]}://{host_octets(self.host).decode()}:{self.port}"
 
 
+class Profile:
+    """How the clients of one kind are treated, where that differs from others (section `profiles` of the file).
+
+    `rport` says when a response names the source port (RFC 3581): `auto` if asked for, `always` or `never`.
+    `expires_max` bounds the seconds of a registration, 0: no bound. `contact` is `leave`, `repair`, or "" for what the
+    listener says.
+    """
+
+    __slots__ = ("contact", "expires_max", "name", "rport")
+
+    def __init__(self, name: str, rport: str = "auto", expires_max: int = 0, contact: str = "") -> None:
+        self.name = name
+        self.rport = rport
+        self.expires_max = expires_max
+        self.contact = contact
+
+
+# Of the clients that no profile is for.
+PLAIN: Final = Profile("")
+
+
 class Flow:
     """A transport association between us and one remote address.
 
@@ -115,21 +136,26 @@ class Flow:
     `former` is the token of a client that has registered elsewhere since, and the Contact it had here: another tab
     of the same instance (protocol 8.4). `subject` is the name of the client behind it while it is a guest, filled in by
     `core.tokens`. `asked` is by which name the client reached us (lower case, without port), as its WebSocket handshake
-    (Host) or TLS (SNI) said; empty if it did not.
+    (Host) or TLS (SNI) said; empty if it did not. `profile` is how the client at the other end is treated, chosen by
+    `core.profiles` (`chooser`) for what it says of itself (`agent`).
     """
 
     __slots__ = (
         "address",
+        "agent",
         "asked",
+        "chooser",
         "former",
         "heard",
         "hop",
         "key",
+        "leaves_contact",
         "listener",
         "mark",
         "number",
         "open",
         "outgoing",
+        "profile",
         "received",
         "remote_host",
         "remote_port",
@@ -164,6 +190,10 @@ class Flow:
         self.former: tuple[bytes, bytes] | None = None
         # The Via that requests on it bring, kept by `core.hops`.
         self.hop: object = None
+        self.profile = PLAIN
+        self.chooser: object = None
+        self.agent = b""
+        self.leaves_contact = listener.contact_policy == "leave"
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
 

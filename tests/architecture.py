@@ -23,6 +23,7 @@ PURE = (
     "proxy.flow",
     "proxy.binding",
     "proxy.counts",
+    "proxy.pattern",
     "proxy.stun",
     "plugins",
 )
@@ -56,6 +57,7 @@ VOCABULARY = (
     "proxy.effects",
     "proxy.binding",
     "proxy.counts",
+    "proxy.pattern",
     "proxy.sip.registry",
     "proxy.sip.errors",
 )

@@ -18,6 +18,10 @@ LAYERS = {
         "proxy.reflexive", "proxy.open_files", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects",
         "proxy.flow",
     ],
+    "proxy.ruling": [
+        "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow", "proxy.pattern",
+        "plugins",
+    ],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
         "proxy.certificate", "proxy.counts", "proxy.flow", "plugins",
@@ -49,11 +53,11 @@ LAYERS = {
         "proxy.sip.framing", "proxy.sip.errors", "proxy.stun", "proxy.certificate",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
-    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.flow"],
+    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.flow", "proxy.pattern"],
     "proxy.open_files": ["proxy.effects"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
-        "proxy.events", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow",
+        "proxy.events", "proxy.effects", "proxy.counts", "proxy.pattern", "proxy.binding", "proxy.flow",
     ],
     "plugins": ["proxy.repair.rule", "proxy.sip", "proxy.flow"],
     "proxy.repair": ["proxy.sip", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow"],
@@ -63,6 +67,7 @@ LAYERS = {
     "proxy.binding": ["proxy.flow"],
     "proxy.certificate": [],
     "proxy.counts": [],
+    "proxy.pattern": [],
     "proxy.flow": [],
     "proxy.stun": [],
     "proxy.sip": [],
@@ -74,8 +79,8 @@ GUARDED = {
     "proxy.__main__": [],
     "proxy.cli": ["proxy.__main__"],
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
-    "proxy.config": ["proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo"],
-    "plugins": ["proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain"],
+    "proxy.config": ["proxy.ruling", "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo"],
+    "plugins": ["proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain"],
 }
 
 # More than 300 lines (never more than 500), and why.
@@ -88,6 +93,7 @@ LONG = {
 # More than eight modules of ours, and why.
 WIDE = {
     "proxy.service": "the composition root of the process: it makes every part and hands each its neighbours",
+    "proxy.ruling": "turns the settings of rules and profiles into pipelines, and is used by the composition root only",
     "proxy.assembly": "turns the settings into the parts of the core, and is used by the composition root only",
     "proxy.sockets": "the composition root of the sockets: it makes every transport and what they share",
     "proxy.config.check": "ties settings of all sections together, which know nothing of each other",

@@ -16,6 +16,8 @@ COVERED_ELSEWHERE: dict[str, str] = {
     # Each of these is one direction through the whole core: a ladder shows it, a unit test could only mock it.
     "proxy.core.to_client": "tests/ladders/test_restoring.py",
     "proxy.core.to_server": "tests/ladders/test_ways_to_server.py",
+    "proxy.core.profiles": "tests/ladders/test_profiles.py",
+    "proxy.config.pattern": "tests/proxy/config/test_config_profiles.py",
     "proxy.core.way_home": "tests/ladders/test_responses_home.py",
     # What these mend takes place between several messages: a ladder for each row of the catalogue shows it.
     "proxy.core.route_sets": "tests/ladders/test_catalogue_core.py",

@@ -41,17 +41,22 @@ class OwnRepairs:
         reason: str,
         out: list[Effect],
         reported: bool = False,
+        header: str = "",
     ) -> None:
-        """One defect of this message, which came on that flow or leaves by it; mended unless `reported`."""
+        """One defect of this message, which came on that flow or leaves by it; mended unless `reported`.
+
+        `header` names the one concerned where the repair has several.
+        """
+        header = header or repair.header
         mode = REPORT if reported else REPAIR
-        self._counts.repairs[(repair.name, repair.header, mode)] += 1
+        self._counts.repairs[(repair.name, header, mode)] += 1
         try:
             call_id = message.call_id
         except HeaderError:
             call_id = b""
         out.append(
             Record(
-                repair.name, mode, repair.header, before, None if reported else after, reason, repair.rfc,
+                repair.name, mode, header, before, None if reported else after, reason, repair.rfc,
                 method_of(message), call_id, flow, direction,
             )
         )  # fmt: skip

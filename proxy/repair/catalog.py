@@ -72,18 +72,20 @@ class Catalog:
         """The mode of every rule, given these choices. Raises CatalogError with everything that is wrong in them."""
         return self.choose(overrides)[1]
 
-    def choose(self, overrides: Mapping[str, Choice]) -> tuple[tuple[Rule, ...], dict[str, str]]:
+    def choose(self, *layers: Mapping[str, Choice]) -> tuple[tuple[Rule, ...], dict[str, str]]:
         """The rules with their settings, and the modes of all, the repairs of the core included.
 
         A key is the name of a rule, or the beginning that several names share (`maxfwd`, `contact-missing`): then the
-        choice is for all of them, and a longer key beats a shorter one. Raises CatalogError with every mistake.
+        choice is for all of them, and a longer key beats a shorter one.
+        A later layer beats an earlier one. Raises CatalogError with every mistake.
         """
         problems: list[Problem] = []
         modes = self.default_modes()
         settings: dict[str, dict[str, object]] = {}
-        for key in sorted(overrides, key=lambda k: len(str(k))):
+        chosen = [(key, layer[key]) for layer in layers for key in sorted(layer, key=lambda k: len(str(k)))]
+        for key, choice in chosen:
             concerned = self._concerned(str(key), problems)
-            mode, values = _parts(str(key), overrides[key], problems)
+            mode, values = _parts(str(key), choice, problems)
             free = [rule for rule in concerned if not isinstance(rule, Inherent) or not rule.fixed]
             if mode is not None and mode != REPAIR and concerned and not free:
                 only = concerned[0]

@@ -76,6 +76,11 @@ PAGE_INSTANCE: Final = Inherent(
     "Name a page that follows a closed one by the +sip.instance that the server knows.",
     "Contact", TO_SERVER, (), "the server would keep ringing the page that was closed",
 )  # fmt: skip
+EXPIRES_MAX: Final = Inherent(
+    "expires-max", "RFC 3261 section 10.2.1.1, section 10.3",
+    "Let clients of a profile with `expires_max` be registered for so long and no longer.",
+    "Expires", TO_SERVER, (), _SETTING.format("expires_max of the profile"),
+)  # fmt: skip
 VIA_PORT_ADDED: Final = Inherent(
     "via-port-added", "RFC 3261 section 16.7, section 18.1.2",
     "Put back the Via of the sender where the answer names another host or port in it.",
@@ -207,7 +212,8 @@ INHERENT: Final[tuple[Inherent, ...]] = (
     VIA_TRANSPORT, VIA_RECEIVED, VIA_NO_RPORT, VIA_RPORT_UNWANTED, VIA_NO_COOKIE, VIA_BRANCH_REUSED,
     ACK_NEW_BRANCH, CANCEL_NEW_BRANCH, ACK_NO_ROUTE,
     ROUTE_UNKNOWN, ROUTE_IGNORED, RR_NO_LR, RR_NO_TRANSPORT, RR_WSS, RR_BIND_IP, RR_LOST,
-    RESTORE_URI, RURI_WRONG_USER, RURI_CASE_FOLDED, PAGE_INSTANCE, CONTACT_LOOP, CONTACT_REDIRECT, SIZE_UDP,
+    RESTORE_URI, RURI_WRONG_USER, RURI_CASE_FOLDED, PAGE_INSTANCE, EXPIRES_MAX,
+    CONTACT_LOOP, CONTACT_REDIRECT, SIZE_UDP,
     RESTORE_CONTACT, EXPIRES_MISSING, EXPIRES_SHRINK, CONTACT_FOREIGN,
     VIA_PORT_ADDED, VIA_EXTRA, VIA_DTAG,
 )  # fmt: skip

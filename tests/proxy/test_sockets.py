@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from proxy.assembly import make_listeners, make_pipelines, make_settings
+from proxy.assembly import make_listeners, make_settings
 from proxy.certificate import CertificateError
 from proxy.config.load import parse_config
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.flow import TLS, UDP
+from proxy.ruling import make_pipelines
 from proxy.sockets import Sockets, stun_questions
 from proxy.transport.udp import UdpPort
 from tests.support.certificates import Authority
