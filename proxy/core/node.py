@@ -11,12 +11,14 @@ from proxy.core.bindings import Bindings
 from proxy.core.flows import Flows
 from proxy.core.guests import Guests
 from proxy.core.identity import Identity
+from proxy.core.known_hosts import KnownHosts
 from proxy.core.repairs import Names, Repairs, server_listener
 from proxy.core.settings import CoreSettings
 from proxy.core.targets import Targets
 from proxy.core.tokens import TokenMint
 from proxy.counts import Counts
 from proxy.repair.pipeline import Pipeline
+from proxy.repair.reach import host_address
 from proxy.transaction.layer import TransactionLayer
 
 
@@ -60,7 +62,9 @@ class Node:
         self.bindings = Bindings(settings, self.mint)
         self.guests = Guests(settings, self.mint)
         self.identity = Identity(settings)
-        self.names = Names(settings, self.guests)
+        # Where an address stands for the domain, another address is no mistake.
+        hosts = KnownHosts(settings, self.identity, self.targets) if host_address(settings.domain) is None else None
+        self.names = Names(settings, self.guests, hosts)
         self.repairs = Repairs(settings, pipeline, self.names)
         self.via_repairs = Repairs(settings, via_pipeline, self.names)
         self.layer = TransactionLayer(settings.timers, counts)

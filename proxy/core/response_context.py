@@ -45,7 +45,8 @@ class ResponseContext:
 
     `binding` is the client it came from (None: a guest), or the one it was delivered to; `marked` the one that our
     Record-Route in it names, for a request of a client within a dialog. `via_before` is the client's
-    own Via line where ours had to take its place; empty bytes if it had none.
+    own Via line where ours had to take its place; empty bytes if it had none. `from_to` are the client's own From and
+    To lines, by name, where they did not leave as they came.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class ResponseContext:
         "cancelled",
         "flow",
         "from_client",
+        "from_to",
         "guest",
         "home",
         "layer",
@@ -94,6 +96,7 @@ class ResponseContext:
         self.sent_by_port = 0
         self.target: object = None
         self.via_before: bytes | None = None
+        self.from_to: dict[bytes, bytes] | None = None
         self.branches: list[ClientTransaction] = []
         self.attempts: Alternatives | None = None
         self.best: BestResponse = NONE_YET

@@ -34,7 +34,7 @@ from proxy.repair.rule import (
     Rule,
 )
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Message
+from proxy.sip.message import Message, Request
 from proxy.sip.registry import CONTACT, METHODS, SPELLINGS
 
 # So many failures in a row turn a rule off.
@@ -74,6 +74,8 @@ _USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in ra
 
 def label(name: bytes) -> str:
     """A canonical header name as the specification spells it."""
+    if not name:
+        return "Request-URI"
     return SPELLINGS.get(name, name).decode("utf-8", "backslashreplace")
 
 
@@ -285,7 +287,10 @@ def apply_edits(edits: Sequence[Edit], message: Message) -> None:
 
 def _apply(edit: Edit, message: Message) -> None:
     if isinstance(edit, Replace):
-        message.replace(edit.line, edit.text)
+        if edit.line == 0 and isinstance(message, Request):
+            message.set_uri(edit.text.split(b" ")[1])
+        else:
+            message.replace(edit.line, edit.text)
     elif isinstance(edit, Insert):
         message.insert(edit.line, edit.name, edit.text)
     else:

@@ -1,0 +1,58 @@
+"""`username@host` where `username@sipserver` belongs: out to the server as the domain, home as the client wrote it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.ladder import Ladder, record
+
+OWN = "<sip:anna@192.168.1.20>;tag=1"
+OURS = "<sip:bob@203.0.113.10>"
+FROM = "<sip:anna@example.com>;tag=1"
+BOB = "<sip:bob@example.com>"
+ANNA = "<sip:anna@example.com>"
+ANY = ["{*}", "{*}"]
+
+
+@pytest.mark.parametrize("status", [180, 200, 407, 486, 503, 603])
+def test_answers_show_the_client_its_own_lines(field, anna, pbx, status):
+    assert (
+        Ladder(field)
+        >> anna.sends("INVITE sip:bob@203.0.113.10", from_=OWN, to=OURS)
+        << record("server-domain", "Request-URI")
+        << pbx.gets("INVITE sip:bob@example.com", from_=FROM, to=BOB, contact="{*}", record_route=ANY)
+        >> pbx.sends(status)
+        << anna.gets(status, from_=OWN, to=OURS + ";tag={*}")
+    )
+
+
+def test_every_2xx_of_a_fork(field, anna, pbx):
+    ladder = Ladder(field) >> anna.sends("INVITE sip:bob@203.0.113.10", from_=OWN, to=OURS)
+    ladder << pbx.gets(
+        "INVITE sip:bob@example.com", from_=FROM, to="<sip:bob@example.com>", record_route=["{*}", "{*}"]
+    )
+    for tag in ("x", "y"):
+        ladder >> pbx.sends(200, to=f"<sip:bob@example.com>;tag={tag}")
+        ladder << anna.gets(200, from_=OWN, to=f"{OURS};tag={tag}")
+    assert ladder
+
+
+def test_registration_is_of_the_domain(field, anna, pbx):
+    """The binding is found as the AoR that the server knows."""
+    own = "<sip:anna@192.168.1.20>"
+    assert (
+        Ladder(field)
+        >> anna.sends("REGISTER sip:203.0.113.10", from_=own + ";tag=1", to=own)
+        << pbx.gets(
+            "REGISTER sip:example.com",
+            from_=FROM,
+            to=ANNA,
+            contact="{*}",
+            path="{*}",
+            supported="path",
+        )
+        >> pbx.sends(200)
+        << anna.gets(200, from_=own + ";tag=1", to=own + ";tag={*}")
+        >> pbx.sends("MESSAGE sip:anna@example.com")
+        << anna.gets("MESSAGE sip:anna@192.168.1.20:5060")
+    )
