@@ -33,6 +33,7 @@ def registers_as(phone, k, to, token, **headers):
         phone.sends("REGISTER sip:example.com", to=to, **headers),
         k.gets(
             "REGISTER",
+            to="{*}",  # where it names us or an alias, server-domain mends it
             contact=f"<sip:{{*}}@10.0.0.2:5070;transport=udp;b={{{token}}}>{{*}}",
             path="{*}",
             supported="path",

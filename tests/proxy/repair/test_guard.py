@@ -70,7 +70,7 @@ def test_line_ends(end):
 
 
 def test_the_start_line():
-    refused("may not edit the start line", Replace(0, b"Contact: x"))
+    refused("start line", Replace(0, b"Contact: x"))
     refused("there is no header line", Remove(0))
 
 
