@@ -39,7 +39,7 @@ def registers_as(phone, k, to, token, **headers):
             supported="path",
         ),
         k.sends(200, contact=f"<sip:alice@10.0.0.2:5070;transport=udp;b={{{token}}}>;expires=600"),
-        phone.gets(200, contact="{*}"),
+        phone.gets(200, to="{*}", contact="{*}"),
     ]
 
 
