@@ -6,6 +6,8 @@ server takes that for another domain, and refuses, or calls a user back who is n
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.repair.rule import REQUEST_IN, Context, Edit, Finding, Replace, Rule, Sample
 from proxy.sip.address import parse_name_addr
 from proxy.sip.errors import HeaderError
@@ -13,7 +15,7 @@ from proxy.sip.message import Message, Request, line_value
 from proxy.sip.registry import FROM, IDENTITY, REGISTER, REPLACES, START, TO
 from proxy.sip.uri import Uri, parse_uri, with_host
 
-_REASON = "{} names {} where the domain of the server belongs"
+_LABELS: Final = {START: "Request-URI", FROM: "From", TO: "To"}
 
 
 def _is_misnamed(uri: Uri, name: bytes, message: Request, context: Context) -> bool:
@@ -98,9 +100,11 @@ Content-Length: 0
         found = _misnamed(message, context)
         if not found:
             return None
-        index, _, uri = found[0]
-        label = {START: "the Request-URI", FROM: "From", TO: "To"}[message.names[index]]
-        return Finding(_REASON.format(label, uri.host.decode("utf-8", "backslashreplace")), index)
+        named = [
+            f"{_LABELS[message.names[index]]} names {uri.host.decode('utf-8', 'backslashreplace')}"
+            for index, _, uri in found[:3]
+        ]
+        return Finding(f"{', '.join(named)} where the domain of the server belongs", found[0][0])
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
         if not isinstance(message, Request):

@@ -38,6 +38,18 @@ def test_refusals_too_and_our_ack_is_for_what_left(field, anna, pbx, calling, st
     )
 
 
+def test_cancel_is_for_what_left(field, anna, pbx, calling):
+    assert (
+        Ladder(field)
+        >> calling
+        >> pbx.sends(180)
+        << anna.gets(180, from_=OWN, to=OURS + ";tag={*}")
+        >> anna.cancels()
+        << anna.gets(200, from_=OWN, to=OURS + ";tag={*}")
+        << pbx.gets("CANCEL sip:bob@example.com", from_=FROM, to=BOB)
+    )
+
+
 def test_every_2xx_of_a_fork(field, anna, pbx, calling):
     assert (
         Ladder(field)
