@@ -162,7 +162,9 @@ class Service:
         driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         self._driver = driver
         deliver, note = driver.deliver, log.write_note
-        sockets = Sockets(config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver)
+        sockets = Sockets(
+            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver
+        )
         self._sockets = sockets
         driver.attach(sockets.transports)
         flows = core.node.flows

@@ -119,7 +119,9 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
     return binding
 
 
-def prepare(request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]) -> None:
+def prepare(
+    request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]
+) -> None:
     """Make a REGISTER what the server is to see, apart from the URIs in Contact: those are the rules' business."""
     _show_instances(request, registration, out)
     _add_path(request, registration, target, node)

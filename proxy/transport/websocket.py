@@ -255,3 +255,5 @@ def _is_utf8(octets: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+

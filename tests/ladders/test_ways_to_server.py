@@ -155,7 +155,9 @@ def test_as_many_unknown_routes_as_any_way_has_are_removed(field, anna, pbx, lin
     )
     route = [*unknown, unknown[0], kept] if lines else ", ".join([*unknown, unknown[0], kept])
     assert (
-        Ladder(field) >> anna.sends("MESSAGE sip:bob@example.com", route=route) << anna.gets("400 more than 100 Routes")
+        Ladder(field)
+        >> anna.sends("MESSAGE sip:bob@example.com", route=route)
+        << anna.gets("400 more than 100 Routes")
     )
     assert field.counts.dropped["too_many_routes"] == 1
 

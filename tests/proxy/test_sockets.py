@@ -20,7 +20,8 @@ SERVER = (UDP, "127.0.0.9", 5060)
 
 def settings(listen, sections="", server="sip:127.0.0.9:5060"):
     text = (
-        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\nlisten:\n{listen}{sections}"
+        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\n"
+        f"listen:\n{listen}{sections}"
     )
     return parse_config(text, "edge.yaml", {"HOME": "/nonexistent"})
 
