@@ -1,15 +1,19 @@
 """The repair rules in the one order in which they meet a message: framing, hop identity, routing, addresses, policy."""
 
 from plugins import (
+    alert_info,
     contact_duplicate,
     contact_missing,
     contact_no_brackets,
+    contact_ob,
+    contact_of_server,
     contact_unparsable,
     contact_unreachable,
     content_length,
     maxfwd,
     sdp_private_address,
     server_domain,
+    subscribe_accepted,
     via_missing,
 )
 from proxy.repair.rule import Rule
@@ -28,6 +32,11 @@ ORDER: tuple[Rule, ...] = (
     *contact_unreachable.RULES,
     *contact_duplicate.RULES,
     *contact_no_brackets.RULES,
+    *contact_ob.RULES,
+    *contact_of_server.RULES,
+    # policy headers
+    *alert_info.RULES,
+    *subscribe_accepted.RULES,
     # bodies
     *sdp_private_address.RULES,
 )

@@ -56,6 +56,7 @@ class ContactDuplicate(Rule):
     stages = (REQUEST_IN,)
     methods = (REGISTER,)
     touches = (CONTACT,)
+    source = ("VoiSmart/pjsip-android/issues/203",)
     samples = (
         Sample(
             before="""\

@@ -71,6 +71,16 @@ class ContactMissingRequest(Rule):
     reaches = (ABSENT,)
     touches = (CONTACT,)
     settings = (_HOST,)
+    source = (
+        "onsip/SIP.js/issues/1091",
+        "meetecho/janus-gateway/issues/2439",
+        "meetecho/janus-gateway/pull/3286",
+        "eisenzopf/rvoip/issues/7",
+        "BelledonneCommunications/linphone-android/issues/455",
+        "BelledonneCommunications/liblinphone/issues/103",
+        "baresip/re/pull/545",
+        "freeswitch/sofia-sip/issues/128",
+    )
     samples = (
         Sample(
             before="""\
@@ -123,6 +133,12 @@ class ContactMissingResponse(Rule):
     reaches = (ABSENT,)
     touches = (CONTACT,)
     settings = (_HOST,)
+    source = (
+        "asterisk/asterisk/issues/1711",
+        "pjsip/pjproject/issues/2558",
+        "onsip/SIP.js/issues/793",
+        "BelledonneCommunications/linphone-desktop/issues/641",
+    )
     samples = (
         Sample(
             before="""\

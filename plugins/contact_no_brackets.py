@@ -41,6 +41,7 @@ class ContactNoBrackets(Rule):
     reaches = tuple(reach for reach in range(REACHES) if reach != ABSENT)
     unless = ONE_CONTACT
     touches = (CONTACT,)
+    source = ("resiprocate/resiprocate/issues/403", "OpenSIPS/opensips/issues/2172", "OpenSIPS/opensips/issues/4254")
     samples = (
         Sample(
             before="""\

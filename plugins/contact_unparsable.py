@@ -27,6 +27,9 @@ _NOTHING: Final = frozenset(
     (b"", b"none", b"<none>", b"null", b"<null>", b"nil", b"undefined", b"<undefined>", b"false", b"<>")
 )
 
+_REPORTED: Final = ("drachtio/drachtio-server/issues/453",)
+_NOT_REPORTED: Final = "The same fault as contact-none-literal, with other words."
+
 
 class ContactUnparsable(Rule):
     """No URI can be found in the Contact: it is dropped, and replaced where the message needs one.
@@ -44,6 +47,8 @@ class ContactUnparsable(Rule):
         self.summary = summary
         self.empty = empty
         self.samples = (sample,)
+        self.source = _REPORTED if empty else ()
+        self.no_source = "" if empty else _NOT_REPORTED
 
     def applies(self, message: Message, context: Context) -> Finding | None:
         if context.renamed is not None:

@@ -40,6 +40,37 @@ _ENTRIES: Final = 2048
 _LONGEST: Final = 512
 _SHOWN: Final = "sip:alice@10.0.0.2:5070;transport=udp;b=k3v9x2m7q4w8z5c1"
 
+# Where each defect was reported, and why there is no report of some.
+_SOURCES: Final = {
+    "contact-invalid-host": (
+        "versatica/JsSIP/issues/437",
+        "DoubangoTelecom/sipml5/issues/226",
+        "flutter-webrtc/dart-sip-ua/issues/465",
+        "DoubangoTelecom/webrtc2sip/issues/54",
+        "meetecho/janus-gateway/issues/213",
+    ),
+    "contact-private": (
+        "signalwire/freeswitch/issues/651",
+        "drachtio/drachtio-server/issues/65",
+        "drachtio/drachtio-server/issues/100",
+    ),
+    "contact-private-cgn": ("RestComm/restcomm-android-sdk/issues/172",),
+    "contact-unspecified": ("thevoiceguy/siphon-ai/pull/187",),
+    "contact-port-mismatch": ("baresip/baresip/issues/792", "baresip/baresip/issues/1307"),
+    "contact-inconsistent": ("DoubangoTelecom/webrtc2sip/issues/51",),
+    "contact-user-missing": (
+        "sipsorcery-org/sipsorcery/pull/849",
+        "versatica/JsSIP/issues/93",
+        "versatica/JsSIP/pull/343",
+    ),
+    "contact-user-semicolon": ("signalwire/freeswitch/issues/2824",),
+}
+_NO_SOURCE: Final = {
+    "contact-link-local": "The same fault as contact-private, in a network without DHCP.",
+    "contact-loopback": "The same fault as contact-private; RFC 4475 section 3.1.1.11 has such a Contact.",
+    "contact-bypass": "No fault of the client: what a proxy has to do where the server ignores Path (RFC 3327).",
+}
+
 
 class _Found(Finding):
     """A finding that brings its edits along: to know whether there is one, they have to be made."""
@@ -105,6 +136,8 @@ class ContactUnreachable(Rule):
         self.reaches = (reach,)
         self.why = why
         self.samples = (sample,)
+        self.source = _SOURCES.get(name, ())
+        self.no_source = _NO_SOURCE.get(name, "")
         # (line, URI to show, source) -> (reason, line to write); only saves time, and is forgotten when full.
         self._known: dict[tuple[bytes, bytes, int, str, int], tuple[str, bytes]] = {}
 
@@ -153,6 +186,27 @@ class ContactElsewhere(ContactUnreachable):
             named += b" by " + transport.upper()
         source = b"%b:%d by " % (host_octets(flow.remote_host), flow.remote_port)
         return f"{_text(named)}, {self.why} {_text(source + VIA_TRANSPORTS[flow.listener.transport])}"
+
+
+class ContactUserless(ContactUnreachable):
+    """The user part is absent, or one at which servers trip; where the sender has a name of its own to show."""
+
+    def __init__(self, name: str, semicolon: bool, rfc: str, summary: str, why: str, sample: Sample) -> None:
+        super().__init__(name, REACHABLE, rfc, summary, why, sample)
+        self.semicolon = semicolon
+
+    def applies(self, message: Message, context: Context) -> Finding | None:
+        found = self._found(message, context)
+        return None if found is None or context.shown().startswith(b"sip:anonymous@") else found
+
+    def _found(self, message: Message, context: Context) -> _Found | None:
+        edits, first = _edits(message, context)
+        if first is None:
+            return None
+        user = first.uri.user
+        if (b";" not in (user or b"")) if self.semicolon else user:
+            return None
+        return _Found(f"Contact names {self._reason(first, context)}", message.index(CONTACT), edits)
 
 
 class ContactInconsistent(ContactUnreachable):
@@ -256,6 +310,22 @@ RULES: Final = (
         "Replace a Contact that differs from where the message came from in address, port or transport.",
         "but the message came from",
         _sample("sip:alice@198.51.100.7:5060", "udp:198.51.100.7:61044", registered=False),
+    ),
+    ContactUserless(
+        "contact-user-missing",
+        False,
+        "RFC 3261 section 8.1.1.8, section 19.1.1",
+        "Replace a Contact without a user: servers and carriers know by it who is called.",
+        "and no user there, by which servers and carriers know who is called",
+        _sample("sip:198.51.100.7:5060", registered=False),
+    ),
+    ContactUserless(
+        "contact-user-semicolon",
+        True,
+        "RFC 3261 section 19.1.1, section 19.1.2",
+        "Replace a Contact with a semicolon in the user part, behind which FreeSWITCH reads parameters.",
+        "with a semicolon in the user part, behind which some servers read parameters",
+        _sample("sip:alice;x=1@198.51.100.7:5060", registered=False),
     ),
     ContactInconsistent(
         "contact-inconsistent",

@@ -28,6 +28,7 @@ class ContentLengthMissing(Rule):
     stages = (REQUEST_IN, RESPONSE_IN, REQUEST_OUT, RESPONSE_OUT)
     unless = HAS_LENGTH
     touches = (CONTENT_LENGTH,)
+    source = ("DoubangoTelecom/webrtc2sip/issues/5", "restsend/rsipstack/pull/31")
     samples = (
         Sample(
             before="""\
@@ -75,6 +76,7 @@ class ContentLengthWrong(Rule):
     stages = (REQUEST_IN, RESPONSE_IN, REQUEST_OUT, RESPONSE_OUT)
     unless = PARSED_CLEANLY
     touches = (CONTENT_LENGTH,)
+    source = ("pjsip/pjproject/pull/3960", "OpenSIPS/opensips/issues/2200")
     samples = (
         Sample(
             before="""\

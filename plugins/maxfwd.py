@@ -41,6 +41,12 @@ class MaxForwardsMissing(Rule):
     stages = (REQUEST_IN, REQUEST_OUT)
     unless = ONE_MAX_FORWARDS
     touches = (MAX_FORWARDS,)
+    source = (
+        "onsip/SIP.js/pull/573",
+        "baresip/re/pull/1217",
+        "ghettovoice/gosip/pull/14",
+        "tayler6000/pyVoIP/issues/194",
+    )
     samples = (
         Sample(
             before="""\
@@ -82,6 +88,7 @@ class MaxForwardsDuplicate(Rule):
     stages = (REQUEST_IN, REQUEST_OUT)
     unless = ONE_MAX_FORWARDS
     touches = (MAX_FORWARDS,)
+    source = ("restsend/rsipstack/pull/49",)
     samples = (
         Sample(
             before="""\
@@ -134,6 +141,7 @@ class MaxForwardsHigh(Rule):
     unless = ONE_MAX_FORWARDS
     touches = (MAX_FORWARDS,)
     default = REPORT
+    no_source = "RFC 4475 section 3.1.2.4 has such a number; repro caps what is above 255."
     samples = (
         Sample(
             before="""\

@@ -81,7 +81,7 @@ class SdpPrivateAddress(Rule):
     touches = (BODY, CONTENT_LENGTH)
     default = REPORT
     settings = (_ORIGIN,)
-    no_source = "The usual cause of one-way audio behind NAT: RFC 6314 section 4.2 describes it."
+    no_source = "The usual cause of calls that are silent on one side behind NAT, too common for one report."
     samples = (
         Sample(
             before="""\

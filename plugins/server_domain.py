@@ -70,6 +70,7 @@ class ServerDomain(Rule):
     summary = "Put the server's domain where a client's From, To or Request-URI names its own address or the proxy's."
     stages = (REQUEST_IN,)
     touches = (FROM, TO, START)
+    source = ("onsip/SIP.js/issues/1091",)
     samples = (
         Sample(
             before="""\

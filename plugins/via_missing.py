@@ -41,6 +41,7 @@ class ViaMissing(Rule):
     summary = "Insert a Via with the source address into a request that has none, so that the answer finds its way."
     stages = (REQUEST_IN,)
     touches = (VIA,)
+    no_source = "RFC 3261 section 18.2.1 leaves such a request without a way back; home-made clients leave Via out."
     samples = (
         Sample(
             before="""\
@@ -80,6 +81,7 @@ class ViaUnparsable(Rule):
     summary = "Replace a topmost Via that cannot be parsed by one with the source address."
     stages = (REQUEST_IN,)
     touches = (VIA,)
+    no_source = "RFC 4475 section 3.1.2.1 shows such Vias; without another one the answer has no way back."
     samples = (
         Sample(
             before="""\

@@ -47,11 +47,13 @@ class ResponseContext:
     `binding` is the client it came from (None: a guest), or the one it was delivered to; `marked` the one that our
     Record-Route in it names, for a request of a client within a dialog. `via_before` is the client's
     own Via line where ours had to take its place; empty bytes if it had none. `from_to` are the client's own From and
-    To lines, by name, where they did not leave as they came.
+    To lines, by name, where they did not leave as they came. `asked` is the Request-URI of a client's request within a
+    dialog, empty otherwise.
     """
 
     __slots__ = (
         "answered",
+        "asked",
         "attempts",
         "best",
         "binding",
@@ -88,6 +90,7 @@ class ResponseContext:
         self.method = request.method
         self.flow = flow
         self.from_client = flow.listener.side == CLIENT
+        self.asked = request.uri if self.from_client and request.to.tag is not None else b""
         self.server = server
         self.started = layer.scene.now
         self.binding: Binding | None = None

@@ -15,6 +15,7 @@ from proxy.core.registration import is_nameable, prepare, read_registration
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.route_sets import note_ignored, note_strict, restore_routes
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, top_route
+from proxy.core.server_contacts import restored
 from proxy.core.targets import Target, plain_host, port_of, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.unknown_routes import drop_unknown_routes
@@ -62,7 +63,7 @@ class ToServer:
             return removed
         # The received request: what our own answers are made of.
         received = request
-        request = request.copy()
+        request = restored(request, flow, node.own, out)
         binding = None if second_hop else self._sender(request, flow)
         target = self._target(removed)
         leaving = self._flow_for(request, target, flow, out)

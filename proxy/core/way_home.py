@@ -158,7 +158,7 @@ class WayHome:
                 answer_keep(response, context.flow)
             if status >= 200 or context.guest is not None:
                 self._learn(context, response, out)
-            self._node.repairs.response_out(response, branch.flow, context.flow, out)
+            self._node.repairs.response_out(response, branch.flow, context.flow, out, context.asked)
         return True
 
     def _learn(self, context: ResponseContext, response: Response, out: list[Effect]) -> None:

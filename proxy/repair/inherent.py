@@ -56,6 +56,11 @@ RESTORE_URI: Final = Inherent(
     "Put the client's own Contact back into the Request-URI, octet for octet.",
     "Request-URI", TO_CLIENT, ("onsip/SIP.js/issues/1091",), _NO_OTHER_WAY,
 )  # fmt: skip
+RESTORE_TARGET: Final = Inherent(
+    "restore-server-contact", "RFC 3261 section 12.2.1.1",
+    "Name the server by its own Contact again where a client names what it was shown in its place.",
+    "Request-URI", TO_SERVER, (), "the server would not know the dialog by any other",
+)  # fmt: skip
 RURI_WRONG_USER: Final = Inherent(
     "ruri-wrong-user", "RFC 3261 section 16.6",
     "Restore the Request-URI of a client whom the server calls by another user than it was shown.",
@@ -200,6 +205,11 @@ CONTACT_LOOP: Final = Inherent(
     "", TO_SERVER,
     ("pjsip/pjproject/issues/643", "pjsip/pjproject/issues/864", "pjsip/pjproject/issues/1796"), _OURS,
 )  # fmt: skip
+CONTACT_ANON: Final = Inherent(
+    "contact-anon", "RFC 3261 section 12.1.1, RFC 3323 section 4.1.1",
+    "Know a client that answers or calls with an anonymous Contact by its flow and by our token.",
+    "", TO_SERVER, (), _OURS,
+)  # fmt: skip
 CONTACT_REDIRECT: Final = Inherent(
     "contact-redirect-nat", "RFC 3261 section 8.1.3.4",
     "Leave the Contacts of 3xx and 485 answers as they are: they name other people.",
@@ -217,8 +227,8 @@ INHERENT: Final[tuple[Inherent, ...]] = (
     VIA_TRANSPORT, VIA_RECEIVED, VIA_NO_RPORT, VIA_RPORT_UNWANTED, VIA_NO_COOKIE, VIA_BRANCH_REUSED,
     ACK_NEW_BRANCH, CANCEL_NEW_BRANCH, ACK_NO_ROUTE,
     ROUTE_UNKNOWN, ROUTE_IGNORED, RR_NO_LR, RR_NO_TRANSPORT, RR_WSS, RR_BIND_IP, RR_LOST,
-    RESTORE_URI, RURI_WRONG_USER, RURI_CASE_FOLDED, PAGE_INSTANCE, EXPIRES_MAX,
-    CONTACT_LOOP, CONTACT_REDIRECT, SIZE_UDP,
+    RESTORE_URI, RESTORE_TARGET, RURI_WRONG_USER, RURI_CASE_FOLDED, PAGE_INSTANCE, EXPIRES_MAX,
+    CONTACT_LOOP, CONTACT_ANON, CONTACT_REDIRECT, SIZE_UDP,
     RESTORE_FROM_TO, RESTORE_CONTACT, EXPIRES_MISSING, EXPIRES_SHRINK, CONTACT_FOREIGN,
     VIA_PORT_ADDED, VIA_EXTRA, VIA_DTAG,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Final
 
 from proxy.repair.inherent import INHERENT, TO_CLIENT, TO_SERVER, Inherent
 from proxy.repair.pipeline import label
-from proxy.repair.rule import STAGES, Rule, Sample
+from proxy.repair.rule import REQUEST_OUT, RESPONSE_OUT, STAGES, Rule, Sample
 
 _INTRODUCTION: Final = """\
 # The repair rules
@@ -31,16 +31,20 @@ repair:
 ```
 
 A rule that fails is skipped for that message; when it fails ten times in a row it is turned off, and the log says so.
-Whatever a rule wants, these stay as they are: the start line, Call-ID, CSeq and the tags of From and To, Route,
-Record-Route and Path, the Via of other hops, and From, To and Date when an Identity header signs them.
+Whatever a rule wants, these stay as they are: method and status (but for a 2xx that is to be a refusal), all of the
+Request-URI but its host, Call-ID, CSeq, the tags of From and To, Route, Record-Route, Path and the Via of other hops;
+From, To, Date and the body when an Identity header signs them; a body that is signed, encrypted or encoded, or that a
+digest covers (auth-int). A body that changes brings its Content-Length along.
 
 The rules meet a message in the order of this table. Of the rules that replace a Contact at most one fires: what it
 writes is left alone by the others. They leave alone `*`, GRUUs, other schemes than sip and sips, and the lists of 3xx
 and 485 responses. Documentation addresses are private to the rules, but stand for public ones in the samples below.
+What is `off` is for clients that need it: switch it on in their profile.
 
-| rule | default | what it does | RFC |
-|---|---|---|---|
+| rule | default | what it does | RFC | reported in | sample |
+|---|---|---|---|---|---|
 """
+_GITHUB: Final = "https://github.com/"
 
 
 def rows(rules: Sequence[Rule]) -> list[tuple[str, str, str, str]]:
@@ -51,7 +55,9 @@ def rows(rules: Sequence[Rule]) -> list[tuple[str, str, str, str]]:
 def rules_page(rules: Sequence[Rule]) -> str:
     """The whole page, in Markdown."""
     table = "".join(
-        f"| [{name}](#{name}) | {default} | {_cell(summary)} | {rfc} |\n" for name, default, summary, rfc in rows(rules)
+        f"| [{rule.name}](#{rule.name}) | {rule.default} | {_cell(rule.summary)} | {rule.rfc} | {_reports(rule)} "
+        f"| [{len(rule.samples)}](#{rule.name}) |\n"
+        for rule in rules
     )
     return _INTRODUCTION + table + _by_itself(INHERENT) + "".join(_section(rule) for rule in rules)
 
@@ -74,12 +80,22 @@ def _by_itself(inherent: Sequence[Inherent]) -> str:
     lines = []
     for row in inherent:
         mode = f"({row.default})" if row.fixed else row.default
-        reports = ", ".join(f"[{number}]({url})" for number, url in enumerate(row.source, 1))
         way = _WAYS.get(row.direction, "both")
         lines.append(
-            f"| `{row.name}` | {mode} | {way} | {row.header} | {_cell(row.summary)} | {row.rfc} | {reports} |\n"
+            f"| `{row.name}` | {mode} | {way} | {row.header} | {_cell(row.summary)} | {row.rfc} | {_reports(row)} |\n"
         )
     return _BY_ITSELF + "".join(lines)
+
+
+def _reports(rule: Rule) -> str:
+    """Links to the reports of a defect, by number."""
+    urls = [path if "://" in path else _GITHUB + path for path in rule.source]
+    return ", ".join(f"[{number}]({url})" for number, url in enumerate(urls, 1))
+
+
+def _named(path: str) -> str:
+    """A link to one report, by the words of its address."""
+    return f"[{path.removeprefix(_GITHUB)}]({path if '://' in path else _GITHUB + path})"
 
 
 def _section(rule: Rule) -> str:
@@ -91,6 +107,10 @@ def _section(rule: Rule) -> str:
         f"- Methods: {methods}",
         f"- Edits: {', '.join(label(name) for name in rule.touches)}",
     ]
+    if rule.source:
+        facts.append(f"- Reported in: {', '.join(_named(path) for path in rule.source)}")
+    elif rule.no_source:
+        facts.append(f"- Reported nowhere: {rule.no_source}")
     for setting in rule.settings:
         words = ", ".join(f"`{choice}`" for choice in setting.choices)
         facts.append(f"- Setting `{setting.name}` ({words}; default `{setting.choices[0]}`): {setting.summary}")
@@ -100,11 +120,17 @@ def _section(rule: Rule) -> str:
 
 def _sample(sample: Sample) -> str:
     known = ", from a registered client" if sample.registered else ""
+    if sample.asked:
+        known += f", whose request within the dialog went to `{sample.asked}`"
     lines = [line.rstrip("\n") for line in unified_diff(sample.before.split("\n"), sample.after.split("\n"), n=99)]
     body = "\n".join(lines[3:]).rstrip()
     if not lines:
         body = sample.before.rstrip()
-    return f"\nArrived on `{sample.sender}`{known}:\n\n```diff\n{body}\n```\n"
+    came = "For a client on" if sample.stage in (REQUEST_OUT, RESPONSE_OUT) else "Arrived on"
+    shown = f"\n{came} `{sample.sender}`{known}:\n\n```diff\n{body}\n```\n"
+    if sample.home:
+        shown += f"\nWhat the client gets in the end:\n\n```\n{sample.home.rstrip()}\n```\n"
+    return shown
 
 
 def _cell(text: str) -> str:

@@ -262,8 +262,8 @@ class Rule:
     `name` is the kebab-case word used in YAML, metrics, logs and docs; `rfc` the section that defines right
     behaviour; `methods` the methods (of the CSeq, for responses) the rule can concern, empty for all; `touches` the
     canonical names of the headers its edits may change, and `BODY`, `STATUS_LINE`; `default` its mode; `summary` one
-    line for `sipmend rules`; `source` the reports of the defect (addresses), or empty with a sentence in `no_source`
-    that says where else it comes from.
+    line for `sipmend rules`; `source` the reports of the defect (`owner/repository/issues/1` at GitHub, or a whole
+    address), or empty, with a sentence in `no_source` that says where else it comes from.
     `reaches` are the values of `Context.reach` the rule can concern, empty for all: like stages and methods they keep
     a rule away from messages that it cannot concern; so does `unless`, the traits of a message (added up) of which any
     one rules the defect out. `settings` are what an administrator may choose.

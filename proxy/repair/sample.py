@@ -11,7 +11,18 @@ from typing import Final
 
 from proxy.flow import CLIENT, TRANSPORTS, UDP, URI_TRANSPORTS, Flow, Listener
 from proxy.repair.reach import Networks, is_senders, reach_of
-from proxy.repair.rule import REQUEST_IN, RESPONSE_IN, Context, Hosts, Rule, Sample
+from proxy.repair.rule import (
+    ABSENT,
+    LEFT,
+    REQUEST_IN,
+    REQUEST_OUT,
+    RESPONSE_IN,
+    RESPONSE_OUT,
+    Context,
+    Hosts,
+    Rule,
+    Sample,
+)
 from proxy.sip.contact import all_contacts, is_plain
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, Response
@@ -63,8 +74,10 @@ def sample_message(text: str) -> Request | Response:
     return parse_message(text.replace("\n", "\r\n").encode())
 
 
-def sample_context(message: Request | Response, flow: Flow, registered: bool = False) -> Context:
-    """What a rule may know of a message in this world."""
+def sample_context(
+    message: Request | Response, flow: Flow, registered: bool = False, stage: int | None = None, asked: str = ""
+) -> Context:
+    """What a rule may know of a message in this world, on its way from a client unless `stage` is one towards it."""
     naming = SampleNaming()
     transport = flow.listener.transport
     home = flow.listener.sent_by + b";transport=" + URI_TRANSPORTS[transport]
@@ -78,7 +91,11 @@ def sample_context(message: Request | Response, flow: Flow, registered: bool = F
             except HeaderError:
                 continue
     reach = reach_of(message, flow, NETWORKS)
-    return Context(message, flow, naming, DOMAIN, home, reach, registered, transport != UDP, renamed)
+    if stage in (REQUEST_OUT, RESPONSE_OUT) and reach != ABSENT:
+        reach = LEFT
+    context = Context(message, flow, naming, DOMAIN, home, reach, registered, transport != UDP, renamed)
+    context.asked = asked.encode()
+    return context
 
 
 def sample_stage(rule: Rule, sample: Sample, message: Message) -> int:

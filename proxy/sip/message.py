@@ -248,11 +248,11 @@ class Request(Message):
             view = self._request_uri = parse_uri(self.uri)
         return view
 
-    def set_uri(self, uri: bytes) -> None:
-        """Put another Request-URI into the start line."""
+    def set_uri(self, uri: bytes, view: Uri | None = None) -> None:
+        """Put another Request-URI into the start line; `view` are its parts where it cannot be parsed as it is."""
         self.lines[0] = b"%b %b SIP/2.0" % (self.method, uri)
         self.uri = uri
-        self._request_uri = None
+        self._request_uri = view
 
     def routes(self) -> list[bytes]:
         """The Route values, one per route, in order."""

@@ -11,12 +11,14 @@ from proxy.effects import Effect, Record
 from proxy.flow import Flow
 from proxy.repair.catalog import Catalog
 from proxy.repair.pipeline import Pipeline
-from proxy.repair.rule import REPAIR, REQUEST_IN, RESPONSE_IN, Context, Rule
+from proxy.repair.rule import OFF, REPAIR, REQUEST_IN, RESPONSE_IN, Context, Rule
 from proxy.repair.sample import NETWORKS, sample_context, sample_flow, sample_message
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response
 
 CATALOG = Catalog(plugins.ORDER)
+# What is on when nobody chose anything.
+USUAL = tuple(rule for rule in CATALOG.rules if rule.default != OFF)
 CORPUS = Path(__file__).parent.parent / "corpus" / "clean"
 SHOWN = "sip:alice@10.0.0.2:5070;transport=udp;b=k3v9x2m7q4w8z5c1"
 UDP = "udp:198.51.100.7:5060"
@@ -32,14 +34,15 @@ class Run:
         context: Context | None = None,
         registered: bool = False,
         stage: int | None = None,
-        rules: Iterable[Rule] = CATALOG.rules,
+        rules: Iterable[Rule] | None = None,
         mode: str = REPAIR,
+        asked: str = "",
     ) -> None:
         self.message = message
         self.counts = Counts(1)
-        self.context = context or sample_context(message, flow, registered)
+        self.context = context or sample_context(message, flow, registered, stage, asked)
         self.out: list[Effect] = []
-        rules = tuple(rules)
+        rules = USUAL if rules is None else tuple(rules)
         self.pipeline = Pipeline(rules, {rule.name: mode for rule in rules}, self.counts, NETWORKS)
         if stage is None:
             stage = RESPONSE_IN if isinstance(message, Response) else REQUEST_IN
@@ -71,7 +74,7 @@ def method_of(message: Request | Response) -> bytes:
 
 
 def put(text: str, sender: str = UDP, registered: bool = False, stage: int | None = None, **more: object) -> Run:
-    """Put a message, written with LF line ends, through all rules."""
+    """Put a message, written with LF line ends, through all rules that are on by default."""
     return Run(sample_message(text), sample_flow(sender), registered=registered, stage=stage, **more)  # type: ignore[arg-type]
 
 

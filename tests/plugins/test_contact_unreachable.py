@@ -201,3 +201,29 @@ def test_memory_is_bounded():
     assert 0 < len(rule._known) <= 2048
     put(request("INVITE", f"Contact: <sip:{'a' * 600}@10.0.0.1>"), rules=[rule])
     assert all(len(key[0]) <= 512 for key in rule._known)
+
+
+@pytest.mark.parametrize(
+    ("rule", "contact"),
+    [
+        ("contact-user-missing", "sip:198.51.100.7:5060"),
+        ("contact-user-missing", "sip:@198.51.100.7:5060"),
+        ("contact-user-missing", "sip:host.example.com"),
+        ("contact-user-semicolon", "sip:alice;x=y@198.51.100.7:5060"),
+    ],
+)
+@pytest.mark.parametrize("registered", [False, True])
+def test_users_that_are_missing_or_stumbled_over(rule, contact, registered):
+    run = put(request("INVITE", f"Contact: <{contact}>;x"), registered=registered)
+    assert run.fired == [rule]
+    assert run.lines("Contact") == [f"Contact: <{SHOWN}>;x"]
+
+
+@pytest.mark.parametrize("contact", ["sip:a%3Bb@198.51.100.7:5060", "sip:a@198.51.100.7:5060;x=y", "tel:+49;x=y", "*"])
+def test_users_that_are_right(contact):
+    assert put(request("INVITE", f"Contact: <{contact}>" if contact != "*" else "Contact: *")).fired == []
+
+
+def test_who_shows_no_name_needs_no_user():
+    run = put(request("INVITE", "From: <sip:anonymous.invalid>;tag=1", "Contact: <sip:198.51.100.7:5060>"))
+    assert run.fired == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,11 +12,14 @@ from ruling import CATALOG, CORPUS, Run, put
 from proxy.repair.catalog import RFC
 from proxy.repair.guard import GuardError, check
 from proxy.repair.rule import (
+    BODY,
+    OFF,
     REPORT,
     REQUEST_IN,
     REQUEST_OUT,
     RESPONSE_IN,
     RESPONSE_OUT,
+    STATUS_LINE,
     Insert,
     Replace,
 )
@@ -22,6 +27,7 @@ from proxy.repair.sample import sample_context, sample_flow, sample_message, sam
 from proxy.sip.errors import ParseError
 from proxy.sip.message import Response
 from proxy.sip.parser import parse_message
+from proxy.sip.registry import START
 
 SAMPLES = [
     pytest.param(rule, sample, id=f"{rule.name}-{number}")
@@ -32,6 +38,18 @@ RULES = [pytest.param(rule, id=rule.name) for rule in CATALOG.rules]
 CLEAN = sorted(CORPUS.glob("*.sip"))
 
 
+def play(rule, sample, text=None, **more):
+    """Put the sample, or the message that leaves, through that rule, or through those given."""
+    more.setdefault("rules", [rule])
+    text = sample.before if text is None else text
+    return put(text, sample.sender, sample.registered, stage_of(rule, sample), asked=sample.asked, **more)
+
+
+def in_force(rule):
+    """The rules as they are by default, in their order, and this one."""
+    return [other for other in CATALOG.rules if other is rule or other.default != OFF]
+
+
 def stage_of(rule, sample):
     return sample_stage(rule, sample, sample_message(sample.before))
 
@@ -39,7 +57,7 @@ def stage_of(rule, sample):
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_sample_is_mended_as_written(rule, sample):
     """The message of the sample leaves as the sample says, with one finding recorded by this rule alone."""
-    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule])
+    run = play(rule, sample)
     assert run.text == sample.after
     assert run.fired
     assert sum(run.counts.repairs.values()) == len(run.records)
@@ -48,32 +66,35 @@ def test_sample_is_mended_as_written(rule, sample):
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_no_other_rule_changes_the_sample_differently(rule, sample):
     """All rules together give the same result: the order leaves no rule working on another's ruins."""
-    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample))
+    run = play(rule, sample, rules=in_force(rule))
     assert run.text == sample.after
     assert set(run.fired) == {rule.name}
 
 
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_repairing_twice_changes_nothing(rule, sample):
-    run = put(sample.after, sample.sender, sample.registered, stage_of(rule, sample))
+    run = play(rule, sample, sample.after, rules=in_force(rule))
     assert run.text == sample.after
     assert run.fired == []
 
 
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_only_the_headers_named_are_touched(rule, sample):
-    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule])
+    run = play(rule, sample)
     before = sample_message(sample.before)
 
+    touched = {START if name == STATUS_LINE else name for name in rule.touches}
+
     def others(message):
-        return [line for line, name in zip(message.lines, message.names, strict=True) if name not in rule.touches]
+        return [line for line, name in zip(message.lines, message.names, strict=True) if name not in touched]
 
     assert others(run.message) == others(before)
+    assert BODY in touched or run.message.body == before.body
 
 
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_result_parses_without_oddities(rule, sample):
-    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule])
+    run = play(rule, sample)
     again = parse_message(run.message.octets())
     assert again.octets() == run.message.octets()
     assert again.oddities is None
@@ -81,7 +102,7 @@ def test_result_parses_without_oddities(rule, sample):
 
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_report_mode_finds_and_leaves_alone(rule, sample):
-    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule], mode=REPORT)
+    run = play(rule, sample, mode=REPORT)
     assert run.message.octets() == sample_message(sample.before).octets()
     assert [(record.mode, record.after) for record in run.records] == [(REPORT, None)]
     assert list(run.counts.repairs.values()) == [1]
@@ -89,7 +110,7 @@ def test_report_mode_finds_and_leaves_alone(rule, sample):
 
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_reason_is_a_sentence_for_an_operator(rule, sample):
-    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule])
+    run = play(rule, sample)
     for record in run.records:
         assert len(record.reason.split()) >= 4
         assert record.reason.isprintable()
@@ -99,6 +120,16 @@ def test_reason_is_a_sentence_for_an_operator(rule, sample):
 @pytest.mark.parametrize("rule", RULES)
 def test_rfc_reference_is_well_formed(rule):
     assert RFC(rule.rfc)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_where_the_defect_was_seen_is_told(rule):
+    """Reports that anybody can read, or a sentence on where else the rule comes from; never neither."""
+    assert bool(rule.source) != bool(rule.no_source)
+    assert len(set(rule.source)) == len(rule.source)
+    for path in rule.source:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+/(issues|pull)/\d+", path)
+    assert not rule.no_source or rule.no_source.endswith(".")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -172,14 +203,15 @@ def test_no_rule_needs_the_others(rule):
 
 HEADERS = (
     "Via", "v", "Contact", "m", "CONTACT", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "l",
-    "Expires", "Route", "Identity", "X-Junk",
+    "Expires", "Route", "Identity", "X-Junk", "Alert-Info", "Content-Type",
 )  # fmt: skip
 PIECES = st.sampled_from(
     [
         "sip:alice@192.168.1.7", "<sip:a@x.invalid;ob>", "*", ",", ";", "<", ">", '"', "\\", "=", " ", "\t", "\r\n ",
         "None", "tel:+49", "sips:", "sip:", "@", "[::1]", "[", "]", ";transport=tcp", ";expires=0", ";tag=1", "70",
         "99999999999999999999", "-1", "SIP/2.0/UDP", "SIP/2.0/UDP h;branch=z9hG4bK1", "1 INVITE", "INVITE", "0",
-        ";b=x", ";gr", "%41", "é", "\u2028", "example.com", ":5060", ":99999", "0.0.0.0", "::",
+        ";b=x", ";gr", ";ob", "application/sdp", "%41", "é", "\u2028", "example.com", ":5060", ":99999", "0.0.0.0",
+        "::",
     ]
 )  # fmt: skip
 VALUES = st.one_of(st.lists(PIECES, max_size=6).map("".join), st.text(max_size=20))
@@ -195,13 +227,13 @@ STARTS = st.sampled_from(
 @given(
     start=STARTS,
     headers=st.lists(st.tuples(st.sampled_from(HEADERS), VALUES), max_size=8),
-    body=st.text(max_size=5),
+    body=st.one_of(st.text(max_size=5), st.just("v=0\r\nc=IN IP4 192.168.1.7\r\n")),
     sender=st.sampled_from(["udp:198.51.100.7:5060", "wss:[2001:db8::7]:4711", "tcp:192.168.1.7:5060"]),
     registered=st.booleans(),
     to_server=st.booleans(),
 )
 def test_junk_neither_breaks_a_rule_nor_the_message(start, headers, body, sender, registered, to_server):
-    """Whatever stands in the headers: no rule raises, what leaves parses, and the rules are content with it."""
+    """Whatever stands in the headers: no rule raises, what leaves parses, and all rules are content with it."""
     text = "\r\n".join((start, *(f"{name}: {value}" for name, value in headers))) + "\r\n\r\n" + body
     try:
         message = parse_message(text.encode("utf-8", "surrogatepass"))
@@ -210,9 +242,9 @@ def test_junk_neither_breaks_a_rule_nor_the_message(start, headers, body, sender
     flow = sample_flow(sender)
     stages = (RESPONSE_OUT, RESPONSE_IN) if isinstance(message, Response) else (REQUEST_OUT, REQUEST_IN)
     stage = stages[to_server]
-    run = Run(message, flow, registered=registered, stage=stage)
+    run = Run(message, flow, registered=registered, stage=stage, rules=CATALOG.rules)
     assert not run.counts.plugin_errors, run.out
     again = parse_message(message.octets())
     assert again.octets() == message.octets()
-    twice = Run(again, flow, registered=registered, stage=stage)
+    twice = Run(again, flow, registered=registered, stage=stage, rules=CATALOG.rules)
     assert twice.fired == []

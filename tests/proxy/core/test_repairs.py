@@ -13,7 +13,7 @@ from proxy.effects import Record
 from proxy.flow import TCP, TLS
 from proxy.repair.catalog import Catalog
 from proxy.repair.pipeline import Pipeline
-from proxy.repair.rule import REPAIR
+from proxy.repair.rule import OFF, REPAIR
 
 ADDRESS = "10.0.0.2:5070;transport=udp"
 
@@ -26,7 +26,8 @@ class Play:
         self.node = node(**more)
         rules = Catalog(plugins.ORDER).rules
         self.counts = Counts(len(LISTENERS))
-        pipeline = Pipeline(rules, {rule.name: REPAIR for rule in rules}, self.counts)
+        modes = {rule.name: OFF if rule.default == OFF else REPAIR for rule in rules}
+        pipeline = Pipeline(rules, modes, self.counts)
         self.repairs = Repairs(self.settings, pipeline, self.names)
         self.out: list = []
 
