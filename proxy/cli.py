@@ -5,8 +5,6 @@ The reactor is handed in by `proxy.__main__` as click's object: importing it ins
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import os
 import signal
@@ -25,8 +23,8 @@ from twisted.python.failure import Failure
 
 from plugins import ORDER
 from proxy import explain as dry_run
-from proxy.assembly import make_listeners, make_settings, rule_choices
-from proxy.config.address import targets_of, uses_tls
+from proxy.assembly import rule_choices
+from proxy.capture.plain import read_octets
 from proxy.config.errors import ConfigError, ConfigErrors, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
@@ -34,8 +32,8 @@ from proxy.config.network import check_network, warn_of_network
 from proxy.config.render import render_effective
 from proxy.config.source import Source
 from proxy.demo.run import run_demo
+from proxy.explain_setting import setting_of
 from proxy.explain_text import as_object, print_explanation
-from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.service import Service, StartError
 from proxy.sip.errors import ParseError
@@ -244,7 +242,7 @@ def _explain_one(name: str, setting: dry_run.Setting, source: dry_run.Source | N
         return NOT_SIP
     name = "standard input" if name == "-" else name
     try:
-        explanation = dry_run.explain(dry_run.read_octets(octets), setting, source)
+        explanation = dry_run.explain(read_octets(octets), setting, source)
     except ParseError as error:
         click.echo(f"{name}: not a SIP message: {error.text}", err=True)
         return NOT_SIP
@@ -256,22 +254,6 @@ def _explain_one(name: str, setting: dry_run.Setting, source: dry_run.Source | N
     else:
         print_explanation(explanation, name, Console(highlight=False))
     return REPAIRED if explanation.repairs else NOTHING
-
-
-def setting_of(config: Config) -> dry_run.Setting:
-    """What a dry run takes from the configuration. The server's name is not looked up: an address stands in."""
-    chosen, modes = Catalog(ORDER).choose(rule_choices(config))
-    addresses: list[tuple[int, str, int]] = []
-    servers = list(config.server.networks)
-    for target in targets_of(config.server):
-        with contextlib.suppress(ValueError):
-            servers.append(ipaddress.ip_network(target.uri.host))
-            transport = TLS if target.uri.scheme == "sips" else TRANSPORTS.index(target.uri.transport or "udp")
-            addresses.append((transport, target.uri.host, target.uri.port or DEFAULT_PORTS[transport]))
-    usual = TLS if uses_tls(config.server) else UDP
-    addresses = addresses or [(usual, dry_run.OUR_ADDRESS, DEFAULT_PORTS[usual])]
-    core = make_settings(config, make_listeners(config, addresses), addresses)
-    return dry_run.Setting(chosen, modes, core, tuple(servers))
 
 
 # -- demo

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +31,6 @@ OUR_ADDRESS = "192.0.2.1"
 OUR_SERVER_PORT = 5070
 # Tokens come out the same on every run; they are not those of a running proxy, whose key is secret.
 _KEY = b"sipmend explain"
-_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d{1,10})[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -106,25 +104,6 @@ def parse_source(text: str) -> Source:
     except ValueError:
         raise ValueError(f"{host!r} is no IP address; a message comes from an address, not from a name") from None
     return Source(TRANSPORTS.index(word.lower()), str(address), int(port))
-
-
-def read_octets(text: bytes) -> bytes:
-    """The message in a file that an editor may have saved with LF line ends, or ended with an empty line more."""
-    text = text.lstrip(b"\r\n")
-    if b"\r\n" in text:
-        return text
-    head, blank, body = text.partition(b"\n\n")
-    if not blank:
-        return head.rstrip(b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n"
-    found = _LENGTH.search(head)
-    length = int(found[1]) if found else -1
-    if len(body) != length:
-        crlf = body.replace(b"\n", b"\r\n")
-        # As many octets as Content-Length says: that is how it was on the wire. One line end more is the editor's.
-        body = crlf[:-2] if len(crlf) == length + 2 else crlf
-    if not body.strip():
-        body = b""
-    return head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
 
 
 def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanation:

@@ -24,6 +24,7 @@ PURE = (
     "proxy.binding",
     "proxy.counts",
     "proxy.stun",
+    "proxy.capture",
     "plugins",
 )
 

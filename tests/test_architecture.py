@@ -14,6 +14,9 @@ LAYERS = {
     "proxy.cli": ["*"],
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
+    "proxy.explain_setting": [
+        "proxy.explain", "proxy.assembly", "proxy.config", "proxy.repair.catalog", "proxy.flow", "plugins",
+    ],
     "proxy.sockets": [
         "proxy.reflexive", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects", "proxy.flow",
     ],
@@ -26,6 +29,7 @@ LAYERS = {
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "proxy.binding",
     ],
     "proxy.explain_text": ["proxy.explain", "proxy.effects"],
+    "proxy.capture": ["proxy.sip.framing", "proxy.sip.errors", "proxy.flow"],
     "proxy.explain": [
         "proxy.core", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "plugins",
@@ -72,8 +76,12 @@ GUARDED = {
     "proxy.__main__": [],
     "proxy.cli": ["proxy.__main__"],
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
-    "proxy.config": ["proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo"],
-    "plugins": ["proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain"],
+    "proxy.config": [
+        "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain_setting",
+    ],
+    "plugins": [
+        "proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain", "proxy.explain_setting",
+    ],
 }
 
 # More than 300 lines (never more than 500), and why.
