@@ -31,6 +31,8 @@ OUR_ADDRESS = "192.0.2.1"
 OUR_SERVER_PORT = 5070
 # Tokens come out the same on every run; they are not those of a running proxy, whose key is secret.
 _KEY = b"sipmend explain"
+# Domains and transports for which the parts of a proxy are kept.
+_NODES = 64
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Setting:
-    """The rules with their modes, and the settings of a proxy; without these the message has to tell the domain.
+    """The rules with their modes, and the settings of a proxy.
 
-    A message from one of the `servers` is taken as the server's, any other as a client's.
+    Without these, `domain` and `local_networks` (see `CoreSettings`) stand in, and without `domain` the message has to
+    tell it. A message from one of the `servers` is taken as the server's, any other as a client's.
     """
 
     rules: Sequence[Rule]
     modes: Mapping[str, str]
     core: CoreSettings | None = None
     servers: tuple[Network, ...] = ()
+    domain: bytes = b""
+    local_networks: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,38 +111,90 @@ def parse_source(text: str) -> Source:
     return Source(TRANSPORTS.index(word.lower()), str(address), int(port))
 
 
-def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanation:
-    """Run the rules over one message; `source` is where it came from, None to guess it from the message.
+class DryRun:
+    """Explains many messages with one setting. What it remembers is bounded, and nothing of one message changes what is
+    said of another."""
 
-    Raises ParseError for what is no SIP message.
-    """
-    message = parse_message(octets)
-    assumed = source is None
-    source = source or likely_source(message)
-    node, flow, client = _stage(message, setting, source)
-    out: list[Effect] = []
-    refusal, broken = "", False
-    try:
-        if flow.listener.side == SERVER:
-            _from_server(message, flow, client, node, out)
-        elif isinstance(message, Request):
-            _request(message, flow, node, out)
-        else:
-            check_syntax(message)
-            node.repairs.response_in(message, flow, None, False, out)
-    except SipError as error:
-        broken = error.status in (400, 505)
-        refusal = f"{error.status} {error.text}" if isinstance(message, Request) else f"dropped: {error.text}"
-    return Explanation(
-        source,
-        assumed,
-        octets,
-        message.octets(),
-        tuple(effect for effect in out if isinstance(effect, Record)),
-        tuple(effect for effect in out if isinstance(effect, Note)),
-        refusal,
-        broken,
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._nodes: dict[tuple[int, bytes], Node] = {}
+
+    def explain(self, octets: bytes, source: Source | None, side: int | None = None) -> Explanation:
+        """Run the rules over one message; `source` is where it came from, None to guess it from the message.
+
+        `side` (CLIENT or SERVER) tells whose message it is; None to judge by its source. Raises ParseError for what is
+        no SIP message.
+        """
+        message = parse_message(octets)
+        assumed = source is None
+        source = source or likely_source(message)
+        node = self._node(message, source)
+        flow, client = self._flows(node, source, side)
+        out: list[Effect] = []
+        refusal, broken = "", False
+        try:
+            if flow.listener.side == SERVER:
+                _from_server(message, flow, client, node, out)
+            elif isinstance(message, Request):
+                _request(message, flow, node, out)
+            else:
+                check_syntax(message)
+                node.repairs.response_in(message, flow, None, False, out)
+        except SipError as error:
+            broken = error.status in (400, 505)
+            refusal = f"{error.status} {error.text}" if isinstance(message, Request) else f"dropped: {error.text}"
+        return Explanation(
+            source,
+            assumed,
+            octets,
+            message.octets(),
+            tuple(effect for effect in out if isinstance(effect, Record)),
+            tuple(effect for effect in out if isinstance(effect, Note)),
+            refusal,
+            broken,
+        )
+
+    def _node(self, message: Request | Response, source: Source) -> Node:
+        """The parts of a proxy with this setting."""
+        setting = self._setting
+        domain = b"" if setting.core else setting.domain or likely_domain(message)
+        key = (0 if setting.core else source.transport, domain)
+        node = self._nodes.get(key)
+        if node is None:
+            if len(self._nodes) >= _NODES:
+                self._nodes.clear()
+            core = setting.core or _stand_in(setting, domain, source.transport)
+            node = self._nodes[key] = _make_node(setting, core)
+        return node
+
+    def _flows(self, node: Node, source: Source, side: int | None) -> tuple[Flow, Flow]:
+        """The flow the message came on, and one towards a client."""
+        listeners = node.settings.listeners
+        if side is None:
+            address = ipaddress.ip_address(source.host)
+            side = SERVER if any(address in network for network in self._setting.servers) else CLIENT
+        flow = Flow(_listener(listeners, side, source.transport), source.host, source.port)
+        return flow, Flow(_listener(listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
+
+
+def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanation:
+    """Run the rules over one message, as `DryRun.explain` does."""
+    return DryRun(setting).explain(octets, source)
+
+
+def _make_node(setting: Setting, core: CoreSettings) -> Node:
+    counts = Counts(len(core.listeners))
+    # As in the proxy: a Via is mended before the message can be matched, all else afterwards.
+    main, via = (
+        Pipeline(
+            [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
+            setting.modes,
+            counts,
+            core.local_networks,
+        )
+        for mends_via in (False, True)
     )
+    return Node(core, main, via, counts, (_KEY,), lambda: b"0123456789abcdef")
 
 
 def _request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> None:
@@ -162,34 +219,13 @@ def _from_server(message: Request | Response, flow: Flow, client: Flow, node: No
         node.repairs.response_out(message, flow, client, out)
 
 
-def _stage(message: Request | Response, setting: Setting, source: Source) -> tuple[Node, Flow, Flow]:
-    """The parts of a proxy with this setting, the flow the message came on, and one towards a client."""
-    core = setting.core or _stand_in(message, source)
-    counts = Counts(len(core.listeners))
-    # As in the proxy: a Via is mended before the message can be matched, all else afterwards.
-    main, via = (
-        Pipeline(
-            [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
-            setting.modes,
-            counts,
-            core.local_networks,
-        )
-        for mends_via in (False, True)
-    )
-    node = Node(core, main, via, counts, (_KEY,), lambda: b"0123456789abcdef")
-    address = ipaddress.ip_address(source.host)
-    side = SERVER if any(address in network for network in setting.servers) else CLIENT
-    flow = Flow(_listener(core.listeners, side, source.transport), source.host, source.port)
-    return node, flow, Flow(_listener(core.listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
-
-
-def _stand_in(message: Request | Response, source: Source) -> CoreSettings:
-    """Settings for somebody who gave none: the domain of the message, and made-up addresses of ours."""
+def _stand_in(setting: Setting, domain: bytes, transport: int) -> CoreSettings:
+    """Settings for somebody who gave none: made-up addresses of ours."""
     listeners = (
-        Listener(0, CLIENT, source.transport, "0.0.0.0", 5060, OUR_ADDRESS, 5060),
+        Listener(0, CLIENT, transport, "0.0.0.0", 5060, OUR_ADDRESS, 5060),
         Listener(1, SERVER, UDP, "0.0.0.0", OUR_SERVER_PORT, OUR_ADDRESS, OUR_SERVER_PORT),
     )
-    return CoreSettings(domain=likely_domain(message), listeners=listeners)
+    return CoreSettings(domain=domain, listeners=listeners, local_networks=setting.local_networks)
 
 
 def _listener(listeners: Sequence[Listener], side: int, transport: int) -> Listener:
