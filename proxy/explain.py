@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.core.node import Node
 from proxy.core.registration import read_registration
@@ -19,7 +19,7 @@ from proxy.counts import Counts
 from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
 from proxy.repair.pipeline import Pipeline
-from proxy.repair.rule import REPAIR, Rule
+from proxy.repair.rule import OFF, REPAIR, Rule
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
@@ -30,7 +30,7 @@ UNKNOWN_SOURCE = "198.51.100.7"
 OUR_ADDRESS = "192.0.2.1"
 OUR_SERVER_PORT = 5070
 # Tokens come out the same on every run; they are not those of a running proxy, whose key is secret.
-_KEY = b"sipmend explain"
+KEY = b"sipmend explain"
 # Domains and transports for which the parts of a proxy are kept.
 _NODES = 64
 
@@ -60,8 +60,18 @@ class Setting:
     modes: Mapping[str, str]
     core: CoreSettings | None = None
     servers: tuple[Network, ...] = ()
+    targets: tuple[tuple[int, str, int], ...] = ()  # transport, host and port of the server, for a round trip
     domain: bytes = b""
     local_networks: tuple[Network, ...] = ()
+
+
+    def only(self, names: Sequence[str]) -> Setting:
+        """The same with these rules alone, in mode `repair` all. Raises KeyError for an unknown name."""
+        known = {rule.name for rule in self.rules}
+        for name in names:
+            if name not in known:
+                raise KeyError(name)
+        return replace(self, modes={name: REPAIR if name in names else OFF for name in known})
 
 
 @dataclass(frozen=True)
@@ -182,9 +192,13 @@ def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanati
     return DryRun(setting).explain(octets, source)
 
 
-def _make_node(setting: Setting, core: CoreSettings) -> Node:
-    counts = Counts(len(core.listeners))
-    # As in the proxy: a Via is mended before the message can be matched, all else afterwards.
+def core_settings(setting: Setting, message: Request | Response, transport: int) -> CoreSettings:
+    """The settings of a proxy: those given, else stand-ins for a client of that transport."""
+    return setting.core or _stand_in(setting, setting.domain or likely_domain(message), transport)
+
+
+def pipelines(setting: Setting, core: CoreSettings, counts: Counts) -> tuple[Pipeline, Pipeline]:
+    """As in the proxy: a Via is mended before the message can be matched, all else afterwards."""
     main, via = (
         Pipeline(
             [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
@@ -194,7 +208,12 @@ def _make_node(setting: Setting, core: CoreSettings) -> Node:
         )
         for mends_via in (False, True)
     )
-    return Node(core, main, via, counts, (_KEY,), lambda: b"0123456789abcdef")
+    return main, via
+
+
+def _make_node(setting: Setting, core: CoreSettings) -> Node:
+    counts = Counts(len(core.listeners))
+    return Node(core, *pipelines(setting, core, counts), counts, (KEY,), lambda: b"0123456789abcdef")
 
 
 def _request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> None:

@@ -12,11 +12,15 @@ from proxy.config.address import targets_of, uses_tls
 from proxy.config.model import Config
 from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
 from proxy.repair.catalog import Catalog
+from proxy.repair.rule import Rule
 
 
-def setting_of(config: Config) -> dry_run.Setting:
-    """What a dry run takes from the configuration. The server's name is not looked up: an address stands in."""
-    chosen, modes = Catalog(ORDER).choose(rule_choices(config))
+def setting_of(config: Config, profile: str | None = None) -> dry_run.Setting:
+    """What a dry run takes from the configuration, for clients of that profile if one is named.
+
+    The server's name is not looked up: an address stands in. Raises LookupError with a sentence for an unknown profile.
+    """
+    chosen, modes = _rules_of(config, profile)
     addresses: list[tuple[int, str, int]] = []
     servers = list(config.server.networks)
     for target in targets_of(config.server):
@@ -27,4 +31,17 @@ def setting_of(config: Config) -> dry_run.Setting:
     usual = TLS if uses_tls(config.server) else UDP
     addresses = addresses or [(usual, dry_run.OUR_ADDRESS, DEFAULT_PORTS[usual])]
     core = make_settings(config, make_listeners(config, addresses), addresses)
-    return dry_run.Setting(chosen, modes, core, tuple(servers))
+    return dry_run.Setting(chosen, modes, core, tuple(servers), tuple(addresses))
+
+
+def _rules_of(config: Config, profile: str | None) -> tuple[tuple[Rule, ...], dict[str, str]]:
+    """The rules and modes of the section `repair`, and over them those of the profile."""
+    choices = rule_choices(config)
+    if profile is not None:
+        chosen = next((one for one in config.profiles if one.name == profile), None)
+        if chosen is None:
+            names = ", ".join(one.name for one in config.profiles) or "none"
+            raise LookupError(f"the file has no profile {profile!r}; it has: {names}")
+        # As for a file with these in its section `repair`.
+        choices = {**choices, **rule_choices(config.model_copy(update={"repair": chosen.repair}))}
+    return Catalog(ORDER).choose(choices)

@@ -97,8 +97,8 @@ class Report:
     """All that was found in one file."""
 
     __slots__ = (
-        "domain", "domain_guessed", "elsewhere", "file", "messages", "parties", "servers", "servers_guessed", "settings",
-        "tally", "too_many", "transports",
+        "domain", "domain_guessed", "elsewhere", "file", "messages", "parties", "servers", "servers_guessed",
+        "settings", "tally", "too_many", "transports",
     )  # fmt: skip
 
     def __init__(self, file: str, tally: Tally) -> None:
