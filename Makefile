@@ -12,7 +12,7 @@ COMPILED_READY := $(COMPILED)/.ready
 SOURCES := $(shell find proxy plugins -name '*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test peers lint coverage compile bench bench-micro clean
+.PHONY: help run test peers lint coverage compile bench bench-idle bench-micro clean
 
 help:
 	@echo "make run          start the demo: a SIP server, sipmend before it, three broken clients"
@@ -21,6 +21,7 @@ help:
 	@echo "make coverage     the tests that need no peers, with branch coverage"
 	@echo "make compile      the compiled build, in $(COMPILED): same behaviour, less CPU per message"
 	@echo "make bench        calls per second and CPU per call, beside Kamailio in the same run"
+	@echo "make bench-idle   10,000 idle WebSocket clients: memory for each, keep-alives, 1,000 cut off at once"
 	@echo "make bench-micro  what one message costs in the pure core"
 	@echo "make clean        remove the environment and everything generated"
 
@@ -49,6 +50,10 @@ compile: $(COMPILED_READY)
 bench: $(TEST_READY) peers
 	-@scripts/can-compile.sh $(PY) && $(MAKE) --no-print-directory compile
 	$(PY) bench/compare.py --compiled $(COMPILED)
+
+bench-idle: $(TEST_READY)
+	$(PY) bench/idle.py
+	$(PY) bench/idle.py --clients 2000 --tls --most 60
 
 bench-micro: $(TEST_READY)
 	$(PY) bench/micro.py

@@ -16,13 +16,14 @@ from time import thread_time
 
 import calls
 
-from proxy.assembly import make_listeners, make_pipelines, make_settings
+from proxy.assembly import make_listeners, make_settings
 from proxy.config.model import Config
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.effects import Effect, Send, StoreBindings
 from proxy.events import BindingsStored, MessageReceived, TargetsResolved
 from proxy.flow import UDP
+from proxy.ruling import make_pipelines, make_profiles
 
 KINDS = ("INVITE", "100", "180", "200", "ACK", "BYE", "200 to BYE")
 RATE = 1000.0
@@ -58,7 +59,9 @@ def new_core() -> ProxyCore:
     settings = replace(make_settings(config, listeners, addresses), health_interval=0.0)
     counts = Counts(len(listeners))
     pipelines = make_pipelines(config, counts, settings.local_networks)
-    core = ProxyCore(settings, *pipelines, counts, (b"a key that is the same in every run",), counter_source())
+    profiles = make_profiles(config, counts, settings.local_networks)
+    keys = (b"a key that is the same in every run",)
+    core = ProxyCore(settings, *pipelines, counts, keys, counter_source(), profiles)
     core.handle(TargetsResolved(tuple(addresses), 0.0))
     return core
 

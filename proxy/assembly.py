@@ -1,4 +1,4 @@
-"""From the configuration to the parts of the core: listeners, settings, the repair pipelines. Made once, at start."""
+"""From the configuration to the parts of the core: listeners, settings. Made once, at start."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
-from plugins import ORDER
 from proxy.certificate import CertificateError, read_certificate
 from proxy.config.address import public_host, public_port, uses_tls
 from proxy.config.certificates import listener_pairs
 from proxy.config.model import Config
 from proxy.config.units import is_wildcard
 from proxy.core.settings import CoreSettings, Network
-from proxy.counts import Counts
 from proxy.flow import CLIENT, SERVER, TCP, TLS, TRANSPORTS, UDP, WSS, Listener
-from proxy.repair.catalog import Catalog, Choice
-from proxy.repair.pipeline import Pipeline
-from proxy.sip.registry import VIA
 from proxy.transaction.timers import Timers
 
 Address = tuple[int, str, int]
@@ -70,6 +65,7 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
                 frozenset(name.lower().encode() for name in (*item.names, *_certified(config, uri.transport))),
                 tuple(str(network) for network in item.proxies),
                 item.contact,
+                _flow_timer(item.flow_timer, uri.transport),
             )
         )
     bind = config.server.bind
@@ -79,6 +75,13 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
     for transport in (UDP, TCP, TLS) if uses_tls(config.server) else (UDP, TCP):
         listeners.append(Listener(len(listeners), SERVER, transport, bind.host, bind.port, own, bind.port))
     return tuple(listeners)
+
+
+def _flow_timer(seconds: float | None, transport: str) -> int:
+    """Without a setting what clients do unasked: RFC 5626 section 4.4, below the half minute of a NAT by UDP."""
+    if seconds is None:
+        return 29 if transport == "udp" else 120
+    return int(seconds)
 
 
 def _certified(config: Config, transport: str) -> Iterator[str]:
@@ -130,20 +133,3 @@ def shared_ranges(config: Config, addresses: Sequence[Address]) -> tuple[Network
         address = ip_address(host.partition("%")[0])
         ranges += [network for network in _PRIVATE_RANGES if address in network and network not in ranges]
     return tuple(ranges)
-
-
-def make_pipelines(config: Config, counts: Counts, local_networks: tuple[Network, ...]) -> tuple[Pipeline, Pipeline]:
-    """The pipeline of the core, and the one that mends a Via before it can be matched. Raises CatalogError."""
-    rules, modes = Catalog(ORDER).choose(rule_choices(config))
-    main = [rule for rule in rules if VIA not in rule.touches]
-    via = [rule for rule in rules if VIA in rule.touches]
-    return Pipeline(main, modes, counts, local_networks), Pipeline(via, modes, counts, local_networks)
-
-
-def rule_choices(config: Config) -> dict[str, Choice]:
-    """What the file says about rules, as the catalogue takes it."""
-    choices: dict[str, Choice] = {}
-    for name, setting in config.repair.items():
-        mode = {} if setting.mode is None else {"mode": setting.mode}
-        choices[name] = {**mode, **setting.settings}
-    return choices

@@ -22,8 +22,7 @@ from twisted.python.failure import Failure
 
 from plugins import ORDER
 from proxy import explain as dry_run
-from proxy.assembly import rule_choices
-from proxy.config.errors import ConfigError, ConfigErrors, Origin
+from proxy.config.errors import ConfigError, ConfigErrors, KeyPath, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
 from proxy.config.network import check_network, warn_of_network
@@ -32,8 +31,12 @@ from proxy.config.source import Source
 from proxy.demo.run import run_demo
 from proxy.dry_commands import dry_setting, examine_file, explain_files
 from proxy.repair.catalog import Catalog, CatalogError, Choice
+from proxy.repair.inherent import INHERENT
+from proxy.ruling import rule_choices
 from proxy.service import Service, StartError
 
+# What `sipmend rules` shows.
+LISTED = (*ORDER, *INHERENT)
 REFUSED = 2
 
 _log = Logger()
@@ -136,7 +139,9 @@ def read_config(file: str) -> Config:
         said = {error.line for error in errors.errors}
         more = [error for error in _rule_errors_in(file) if error.line not in said]
         raise ConfigErrors([*errors.errors, *more]) from errors
-    wrong = rule_errors(config.origin, rule_choices(config))
+    wrong = rule_errors(config.origin, rule_choices(config.repair))
+    for index, profile in enumerate(config.profiles):
+        wrong += rule_errors(config.origin, rule_choices(profile.repair), ("profiles", index, "repair"))
     if wrong:
         raise ConfigErrors(wrong)
     return config
@@ -152,15 +157,12 @@ def _rule_errors_in(file: str) -> list[ConfigError]:
     return rule_errors(source.origin, section) if isinstance(section, dict) else []
 
 
-def rule_errors(origin: Origin, choices: Mapping[str, Choice]) -> list[ConfigError]:
+def rule_errors(origin: Origin, choices: Mapping[str, Choice], at: KeyPath = ("repair",)) -> list[ConfigError]:
     """Names, modes and settings of rules that do not exist."""
     try:
         Catalog(ORDER).choose(choices)
     except CatalogError as wrong:
-        return [
-            origin.error(("repair", *problem.path), problem.text, at_key=len(problem.path) == 1)
-            for problem in wrong.problems
-        ]
+        return [origin.error((*at, *one.path), one.text, at_key=len(one.path) == 1) for one in wrong.problems]
     return []
 
 
@@ -176,21 +178,21 @@ def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def rules(as_json: bool) -> None:
-    """List the repair rules: name, default mode, RFC, what each does."""
+    """List the repair rules: name, default mode, RFC, what each does; then what the proxy mends by itself."""
     if as_json:
         rows = [
-            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in ORDER
+            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in LISTED
         ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     console = Console()
     if not console.is_terminal:
-        width = max(len(rule.name) for rule in ORDER)
-        for rule in ORDER:
+        width = max(len(rule.name) for rule in LISTED)
+        for rule in LISTED:
             click.echo(f"{rule.name:{width}}  {rule.default:6}  {rule.rfc}  {rule.summary}")
         return
     table = Table("rule", "default", "RFC", "what it does", row_styles=["", "dim"])
-    for rule in ORDER:
+    for rule in LISTED:
         table.add_row(Text(rule.name, "bold"), rule.default, rule.rfc, rule.summary)
     console.print(table)
 

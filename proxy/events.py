@@ -36,9 +36,7 @@ class FramingFailed:
 
     __slots__ = ("explanation", "flow", "now", "octets", "reason", "status")
 
-    def __init__(
-        self, flow: Flow, octets: bytes, reason: str, explanation: str, now: float, status: int = 400
-    ) -> None:
+    def __init__(self, flow: Flow, octets: bytes, reason: str, explanation: str, now: float, status: int = 400) -> None:
         self.flow = flow
         self.octets = octets
         self.reason = reason

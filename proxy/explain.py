@@ -15,9 +15,11 @@ from proxy.core.node import Node
 from proxy.core.registration import read_registration
 from proxy.core.settings import CoreSettings, Network
 from proxy.core.validation import check_request, check_syntax
+from proxy.core.via_defects import preview_request
 from proxy.counts import Counts
 from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
+from proxy.repair.inherent import INHERENT
 from proxy.repair.pipeline import Pipeline
 from proxy.repair.rule import OFF, REPAIR, Rule
 from proxy.sip.errors import HeaderError, SipError
@@ -33,6 +35,8 @@ OUR_SERVER_PORT = 5070
 KEY = b"sipmend explain"
 # Domains and transports for which the parts of a proxy are kept.
 _NODES = 64
+# What the core mends by itself, beside the rules.
+_INHERENT = frozenset(repair.name for repair in INHERENT)
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,10 @@ class Setting:
         """The same with these rules alone, in mode `repair` all. Raises KeyError for an unknown name."""
         known = {rule.name for rule in self.rules}
         for name in names:
-            if name not in known:
+            if name not in known and name not in _INHERENT:
                 raise KeyError(name)
-        return replace(self, modes={name: REPAIR if name in names else OFF for name in known})
+        modes = {name: REPAIR if name in names else OFF for name in known}
+        return replace(self, modes=modes, shown=frozenset(names))
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ class DryRun:
             if flow.listener.side == SERVER:
                 _from_server(message, flow, client, node, out)
             elif isinstance(message, Request):
-                _request(message, flow, node, out)
+                _request(message, flow, node, assumed, out)
             else:
                 check_syntax(message)
                 node.repairs.response_in(message, flow, None, False, out)
@@ -158,11 +163,15 @@ class DryRun:
             assumed,
             octets,
             message.octets(),
-            tuple(effect for effect in out if isinstance(effect, Record)),
+            tuple(effect for effect in out if isinstance(effect, Record) and self._is_wanted(effect)),
             tuple(effect for effect in out if isinstance(effect, Note)),
             refusal,
             broken,
         )
+
+    def _is_wanted(self, record: Record) -> bool:
+        shown = self._setting.shown
+        return shown is None or record.rule in shown
 
     def _node(self, message: Request | Response, source: Source) -> Node:
         """The parts of a proxy with this setting."""
@@ -216,12 +225,15 @@ def _make_node(setting: Setting, core: CoreSettings) -> Node:
     return Node(core, *pipelines(setting, core, counts), counts, (KEY,), lambda: b"0123456789abcdef")
 
 
-def _request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> None:
+def _request(request: Request, flow: Flow, node: Node, assumed: bool, out: list[Effect]) -> None:
     """As the core treats a client's request, but for everything that is no repair."""
     try:
         request.via  # noqa: B018  the view raises where the header is missing or cannot be read
     except HeaderError:
         node.via_repairs.request_in(request, flow, None, True, None, out)
+    else:
+        if not assumed:  # otherwise the Via is what the source was taken from
+            preview_request(request, flow, node.flows, node.counts, node.own, out)
     check_request(request)
     second_hop = request.via_count() > 1
     renamed = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 
-from plugins import ORDER
 from proxy import explain as dry_run
-from proxy.assembly import make_listeners, make_settings, rule_choices
+from proxy.assembly import make_listeners, make_settings
 from proxy.config.address import targets_of, uses_tls
 from proxy.config.model import Config
+from proxy.config.profiles import profiles_in_force
 from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
-from proxy.repair.catalog import Catalog
 from proxy.repair.rule import Rule
+from proxy.ruling import chosen_rules
 
 
 def setting_of(config: Config, profile: str | None = None) -> dry_run.Setting:
@@ -36,12 +36,11 @@ def setting_of(config: Config, profile: str | None = None) -> dry_run.Setting:
 
 def _rules_of(config: Config, profile: str | None) -> tuple[tuple[Rule, ...], dict[str, str]]:
     """The rules and modes of the section `repair`, and over them those of the profile."""
-    choices = rule_choices(config)
-    if profile is not None:
-        chosen = next((one for one in config.profiles if one.name == profile), None)
-        if chosen is None:
-            names = ", ".join(one.name for one in config.profiles) or "none"
-            raise LookupError(f"the file has no profile {profile!r}; it has: {names}")
-        # As for a file with these in its section `repair`.
-        choices = {**choices, **rule_choices(config.model_copy(update={"repair": chosen.repair}))}
-    return Catalog(ORDER).choose(choices)
+    if profile is None:
+        return chosen_rules(config)
+    known = profiles_in_force(config)
+    chosen = next((one for one in known if one.name == profile), None)
+    if chosen is None:
+        names = ", ".join(one.name for one in known) or "none"
+        raise LookupError(f"there is no profile {profile!r}; there are: {names}")
+    return chosen_rules(config, chosen)

@@ -30,8 +30,11 @@ MAX_CONNECTION: Final = 0xFFFFFF  # connection numbers wrap here: six digits in 
 
 
 def host_octets(host: str) -> bytes:
-    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1)."""
-    return b"[" + host.encode() + b"]" if ":" in host else host.encode()
+    """The host as it is written in a SIP URI or Via: an IPv6 address gets its brackets (RFC 3261 section 25.1).
+
+    The zone of a link-local address (RFC 4007 section 11) is this machine's own name for a network, and is left out.
+    """
+    return b"[" + host.partition("%")[0].encode() + b"]" if ":" in host else host.encode()
 
 
 class Listener:
@@ -39,11 +42,13 @@ class Listener:
 
     `host` and `port` are what the socket is bound to and never appear in a message; `public_host` and
     `public_port` do, in the forms that are kept here for each place. `names` are further host names (lower case)
-    under which clients know this listener.
+    under which clients know this listener. `flow_timer` is how often they are told to send keep-alives (seconds; 0:
+    they are not told).
     """
 
     __slots__ = (
         "contact_policy",
+        "flow_timer",
         "host",
         "index",
         "names",
@@ -72,6 +77,7 @@ class Listener:
         names: frozenset[bytes] = frozenset(),
         proxies: tuple[str, ...] = (),
         contact_policy: str = "repair",
+        flow_timer: int = 0,
     ) -> None:
         self.index = index
         self.side = side
@@ -83,6 +89,7 @@ class Listener:
         self.names = names
         self.proxies = proxies
         self.contact_policy = contact_policy
+        self.flow_timer = flow_timer
         self.rename(public_host, public_port)
 
     def rename(self, public_host: str, public_port: int) -> None:
@@ -99,6 +106,27 @@ class Listener:
         return f"{TRANSPORTS[self.transport]}://{host_octets(self.host).decode()}:{self.port}"
 
 
+class Profile:
+    """How the clients of one kind are treated, where that differs from others (section `profiles` of the file).
+
+    `rport` says when a response names the source port (RFC 3581): `auto` if asked for, `always` or `never`.
+    `expires_max` bounds the seconds of a registration, 0: no bound. `contact` is `leave`, `repair`, or "" for what the
+    listener says.
+    """
+
+    __slots__ = ("contact", "expires_max", "name", "rport")
+
+    def __init__(self, name: str, rport: str = "auto", expires_max: int = 0, contact: str = "") -> None:
+        self.name = name
+        self.rport = rport
+        self.expires_max = expires_max
+        self.contact = contact
+
+
+# Of the clients that no profile is for.
+PLAIN: Final = Profile("")
+
+
 class Flow:
     """A transport association between us and one remote address.
 
@@ -107,20 +135,27 @@ class Flow:
     `heard` is the time (seconds) of the last message that arrived on it; `mark` its number as written in tokens.
     `former` is the token of a client that has registered elsewhere since, and the Contact it had here: another tab
     of the same instance (protocol 8.4). `subject` is the name of the client behind it while it is a guest, filled in by
-    `core.tokens`.
+    `core.tokens`. `asked` is by which name the client reached us (lower case, without port), as its WebSocket handshake
+    (Host) or TLS (SNI) said; empty if it did not. `profile` is how the client at the other end is treated, chosen by
+    `core.profiles` (`chooser`) for what it says of itself (`agent`).
     """
 
     __slots__ = (
         "address",
+        "agent",
+        "asked",
+        "chooser",
         "former",
         "heard",
         "hop",
         "key",
+        "leaves_contact",
         "listener",
         "mark",
         "number",
         "open",
         "outgoing",
+        "profile",
         "received",
         "remote_host",
         "remote_port",
@@ -148,12 +183,17 @@ class Flow:
         self.mark = b"%06x" % number
         # As they are written in a Via: the host to compare with, `received` and the value of `rport`.
         self.source = host_octets(remote_host)
-        self.received = remote_host.encode()
+        self.received = self.source.strip(b"[]")
         self.rport = b"%d" % remote_port
         self.subject = b""
+        self.asked = b""
         self.former: tuple[bytes, bytes] | None = None
         # The Via that requests on it bring, kept by `core.hops`.
         self.hop: object = None
+        self.profile = PLAIN
+        self.chooser: object = None
+        self.agent = b""
+        self.leaves_contact = listener.contact_policy == "leave"
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
 

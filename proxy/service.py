@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
 from proxy.admin import make_site
-from proxy.assembly import make_listeners, make_pipelines, make_settings
+from proxy.assembly import make_listeners, make_settings
 from proxy.certificate import CertificateError
 from proxy.config.address import targets_of, uses_tls
 from proxy.config.keyfile import KeyFileError, load_or_create_key
@@ -31,8 +31,10 @@ from proxy.inspector import Inspector
 from proxy.logs import OperatorLog, start_logging
 from proxy.memory import settle_memory
 from proxy.metrics import Collector, install
+from proxy.open_files import make_room
 from proxy.randomness import RandomPool
 from proxy.resolver import Resolver
+from proxy.ruling import make_pipelines, make_profiles
 from proxy.sockets import Sockets
 from proxy.store.choice import make_store
 from proxy.store.contract import Store, StoreError
@@ -48,7 +50,7 @@ DRAIN_STEP = 0.1
 
 # What `reload` cannot change.
 FIXED = (
-    "server", "public_address", "listen", "stun", "profiles", "plugins", "limits", "timers", "store", "admin",
+    "server", "public_address", "listen", "stun", "plugins", "limits", "timers", "store", "admin",
     "networks", "token_key",
 )  # fmt: skip
 
@@ -158,13 +160,14 @@ class Service:
         counts = Counts(len(listeners))
         settings = make_settings(config, listeners, addresses)
         pipelines = make_pipelines(config, counts, settings.local_networks)
-        core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool())
-        driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
-        self._driver = driver
+        profiles = make_profiles(config, counts, settings.local_networks)
+        core = self._core = ProxyCore(settings, *pipelines, counts, keys, RandomPool(), profiles)
+        driver = self._driver = Driver(core, counts, self._reactor, monotonic, self._store, log, self.inspector)
         deliver, note = driver.deliver, log.write_note
         sockets = Sockets(
-            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver
-        )
+            config, listeners, self._reactor, core, deliver, note, self._names_of_server, self._resolver,
+            make_room(config.limits.flows, note),
+        )  # fmt: skip
         self._sockets = sockets
         driver.attach(sockets.transports)
         flows = core.node.flows
@@ -231,8 +234,9 @@ class Service:
         except CertificateError as error:
             log.write_note(Note("error", "not reloaded: tls: {error}", {"error": str(error)}))
             return
-        pipelines = make_pipelines(config, core.counts, core.node.settings.local_networks)
-        core.node.use_pipelines(*pipelines)
+        networks = core.node.settings.local_networks
+        profiles = make_profiles(config, core.counts, networks)
+        core.node.use_pipelines(*make_pipelines(config, core.counts, networks), profiles)
         log.set_level(config.log.level)
         self._gauges.generation += 1
         # Compared with what runs, and not with the file before: what needed a restart then still does.

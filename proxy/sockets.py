@@ -13,6 +13,7 @@ from proxy.config.uris import HostPort
 from proxy.core.proxy_core import ProxyCore
 from proxy.effects import Note
 from proxy.flow import CLIENT, SERVER, TLS, UDP, WSS, Listener
+from proxy.open_files import RESERVE
 from proxy.reflexive import PublicAddresses, Question, Resolver
 from proxy.transport.contract import Deliver, StreamLimits, Transport, WebSocketRules
 from proxy.transport.entrance import Entrance
@@ -22,8 +23,8 @@ from proxy.transport.tls_client import Verifier
 from proxy.transport.udp import UdpPort
 
 
-def stream_limits(config: Config) -> StreamLimits:
-    """The bounds on every stream."""
+def stream_limits(config: Config, connections: int) -> StreamLimits:
+    """The bounds on every stream, with at most so many connections."""
     limits = config.limits
     return StreamLimits(
         limits.max_head,
@@ -31,7 +32,7 @@ def stream_limits(config: Config) -> StreamLimits:
         limits.max_header_lines,
         limits.write_buffer,
         limits.idle_stream,
-        connections=limits.flows,
+        connections=connections,
         handshake=limits.handshake,
         ping=limits.websocket_ping,
     )
@@ -90,8 +91,11 @@ class Sockets:
         note: Callable[[Note], None],
         names: Callable[[str], tuple[str, ...]],
         resolver: Resolver,
+        connections: int | None = None,
     ) -> None:
-        """`names` gives the domains that the server at an IP address may have. Raises CertificateError."""
+        """`names` gives the domains that the server at an IP address may have. Of `connections` clients may have so
+        many, if that is fewer than `limits.flows`. Raises CertificateError.
+        """
         self.transports: list[Transport] = []
         self._secure_sides = {listener.side for listener in listeners if listener.transport in (TLS, WSS)}
         self._for_clients = ListenerCertificates()
@@ -102,7 +106,9 @@ class Sockets:
             users += [self._for_server, self._verifier]
         self._watch = CertificateWatch(users, reactor, time, note)
         self.use_certificates(config)
-        limits = stream_limits(config)
+        most = config.limits.flows if connections is None else connections
+        # The server is let in when clients have taken all there is for them.
+        limits = [stream_limits(config, most), stream_limits(config, most + RESERVE // 2)]
         flows = core.node.flows
         in_use = core.node.bindings.has_registered
         shared: dict[tuple[int, str, int], list[StreamPort]] = {}
@@ -112,14 +118,16 @@ class Sockets:
                 continue
             rules = websocket_rules(config, config.listen[listener.index]) if listener.side == CLIENT else None
             port = StreamPort(
-                listener, reactor, flows, deliver, monotonic, limits, core.counts, in_use, rules, self._verifier
-            )
+                listener, reactor, flows, deliver, monotonic, limits[listener.side], core.counts, in_use, rules,
+                self._verifier,
+            )  # fmt: skip
             self.transports.append(port)
             shared.setdefault((listener.side, listener.host, listener.port), []).append(port)
+        entrances: list[Entrance] = []
         for (side, _, _), ports in shared.items():
             trusted = config.listen[ports[0].listener.index].trusted_proxies if side == CLIENT else ()
-            Entrance(reactor, ports, note, trusted, self._for_clients if side == CLIENT else self._for_server)
-
+            certificates = self._for_clients if side == CLIENT else self._for_server
+            Entrance(reactor, ports, note, trusted, certificates, entrances)
         questions = stun_questions(config, listeners)
         interval = config.stun.interval
         self._public = PublicAddresses(questions, self.transports, resolver, reactor, interval, deliver, note)

@@ -14,6 +14,7 @@ sipp:sip-tester:call_scenarios_and_load
 sipsak:sipsak:a_client_that_listens_on_another_port
 promtool:prometheus:checks_of_metrics_and_alerts
 nft:nftables:packet_loss_and_NAT_in_network_namespaces
+baresip:baresip-core:a_phone_with_audio_and_ICE
 turnserver:coturn:a_STUN_server_and_its_client
 ip:iproute2:network_namespaces
 conntrack:conntrack:a_NAT_that_forgets

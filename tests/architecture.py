@@ -23,6 +23,7 @@ PURE = (
     "proxy.flow",
     "proxy.binding",
     "proxy.counts",
+    "proxy.pattern",
     "proxy.stun",
     "proxy.capture",
     "plugins",
@@ -57,6 +58,7 @@ VOCABULARY = (
     "proxy.effects",
     "proxy.binding",
     "proxy.counts",
+    "proxy.pattern",
     "proxy.sip.registry",
     "proxy.sip.errors",
 )

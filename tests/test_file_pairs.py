@@ -12,10 +12,17 @@ from architecture import Source
 
 # Modules tested under another name, and where.
 COVERED_ELSEWHERE: dict[str, str] = {
+    "proxy.core.outbound": "tests/ladders/test_keep_alive_answers.py",
     # Each of these is one direction through the whole core: a ladder shows it, a unit test could only mock it.
     "proxy.core.to_client": "tests/ladders/test_restoring.py",
     "proxy.core.to_server": "tests/ladders/test_ways_to_server.py",
+    "proxy.core.profiles": "tests/ladders/test_profiles.py",
+    "proxy.config.pattern": "tests/proxy/config/test_config_profiles.py",
     "proxy.core.way_home": "tests/ladders/test_responses_home.py",
+    # What these mend takes place between several messages: a ladder for each row of the catalogue shows it.
+    "proxy.core.route_sets": "tests/ladders/test_catalogue_core.py",
+    "proxy.core.unknown_routes": "tests/ladders/test_catalogue_core.py",
+    "proxy.core.via_defects": "tests/ladders/test_catalogue_core.py",
     # The connections that a port opens: told apart from those it accepts by their beginning only.
     "proxy.transport.outgoing": "tests/proxy/transport/test_stream.py",
 }

@@ -63,7 +63,7 @@ def with_peers(system: System, *names: str) -> None:
             (system.bin / "websocket.so").touch()
 
 
-OTHER_PEERS = ("turnserver", "ip", "conntrack", "chromium", "node", "npm")
+OTHER_PEERS = ("baresip", "turnserver", "ip", "conntrack", "chromium", "node", "npm")
 ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft", *OTHER_PEERS)
 
 
@@ -238,7 +238,7 @@ class TestCompiledBuild:
         system.program("a-compiler")
         (environment / "bin" / "python").unlink()
         python = environment / "bin" / "python"
-        python.write_text(f"#!/bin/sh\nsed 's,\"Python.h\",\"Nothing.h\",' | exec '{sys.executable}' \"$@\"\n")
+        python.write_text(f'#!/bin/sh\nsed \'s,"Python.h","Nothing.h",\' | exec \'{sys.executable}\' "$@"\n')
         python.chmod(0o755)
         (system.bin / "sed").symlink_to(shutil.which("sed"))
         result = self.outcome(system, environment, CI=ci)

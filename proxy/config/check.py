@@ -12,6 +12,7 @@ from proxy.config.certificates import server_pair
 from proxy.config.errors import ConfigError, KeyPath, did_you_mean
 from proxy.config.fault import located
 from proxy.config.model import Config
+from proxy.config.profiles import profile_problems
 from proxy.config.section import RuleSetting
 from proxy.config.unavailable import unavailable
 from proxy.config.units import format_duration, host_family, is_wildcard
@@ -37,6 +38,8 @@ def problems(config: Config) -> Iterator[Problem]:
     for path, text in unavailable(config):
         missing.add(path)
         yield Problem(path, text)
+    for path, text in profile_problems(config):
+        yield Problem(path, text, (path,))
     for check in (_server, _listeners, _sockets, _public, _certificates, _itself, _bounds):
         for problem in check(config):
             if problem.path not in missing:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from proxy.config.errors import Origin
+from proxy.config.pattern import PatternText
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
 from proxy.config.units import (
     Count,
@@ -135,6 +136,11 @@ class ListenerSettings(Section):
     )
     profile: str | None = Field(None, description="name of the profile for every client of this listener")
     contact: Literal["repair", "leave"] = Field("repair", description="`leave` never touches a reachable Contact")
+    flow_timer: Annotated[Duration, Field(ge=0, le=3600)] | None = Field(
+        None,
+        description="how often clients that ask for it are told to send keep-alives, in whole seconds; 0: they are not "
+        "told; default: 29s by udp, else 120s",
+    )
 
 
 def _listener(value: object) -> object:
@@ -183,17 +189,41 @@ class TlsSettings(CertificatePair):
 class ProfileMatch(Section):
     """Which clients a profile is for; all that is given must fit."""
 
-    user_agent: str | None = Field(None, description="pattern of the User-Agent header, such as `Grandstream*`")
+    user_agent: PatternText | None = Field(
+        None,
+        description="regular expression found anywhere in User-Agent (in a response: or Server), in upper or lower "
+        "case, such as `^Grandstream`",
+    )
+    aor: PatternText | None = Field(
+        None, description="regular expression found in the URI of From (in a response: of To), such as `^sips?:7..@`"
+    )
     listener: Listen | None = Field(None, description="the listener the client came by")
     network: tuple[Network, ...] = Field((), description="networks the client may come from")
 
 
 class Profile(Section):
-    """Repair settings for some clients, over those of `repair`."""
+    """Settings for some clients. A client has one profile at most: the first that fits, yours before the shipped."""
 
-    name: str = Field(description="its name in logs and in `listen`")
-    match: ProfileMatch = Field(ProfileMatch(), description="which clients it is for")
-    repair: RuleMap = Field(default_factory=dict, description="settings of rules, as in the section `repair`")
+    name: str = Field(description="its name in logs and in `listen`; that of a shipped profile takes its place")
+    enabled: bool = Field(True, description="`false` turns it, or the shipped one of its name, off")
+    base: str | None = Field(None, description="name of another profile whose settings it starts from")
+    match: ProfileMatch | None = Field(
+        None,
+        description="which clients it is for; without it those of the shipped profile of its name, else only those of "
+        "listeners that name it",
+    )
+    repair: RuleMap = Field(default_factory=dict, description="settings of rules, over those of the section `repair`")
+    rport: Literal["auto", "always", "never"] | None = Field(
+        None,
+        description="whether responses go to the source port and say so: if asked for (`auto`, the default), `always` "
+        "or `never` (RFC 3581)",
+    )
+    expires_max: Positive | None = Field(
+        None, description="longest registration: what goes to the server is capped, the client is shown what it grants"
+    )
+    contact: Literal["repair", "leave"] | None = Field(
+        None, description="`leave` never touches a Contact; default: what the listener says"
+    )
 
 
 class Limits(Section):

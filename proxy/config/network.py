@@ -20,6 +20,7 @@ from proxy.config.certificates import check_certificates, warn_of_certificates
 from proxy.config.errors import ConfigError, KeyPath
 from proxy.config.keyfile import KeyFileError, read_key
 from proxy.config.model import Config, ServerSettings, Target
+from proxy.config.open_files import shortage
 from proxy.config.stun import check_stun, tell_stun
 from proxy.config.units import host_family
 from proxy.config.uris import ListenUri, ServerUri
@@ -52,7 +53,7 @@ def check_network(
 
 def warn_of_network(config: Config) -> list[ConfigError]:
     """What works on this machine today, and not for everybody or not for long; and what STUN servers say."""
-    found = [*tell_stun(config), *warn_of_certificates(config, time()), *_blocked(config)]
+    found = [*tell_stun(config), *warn_of_certificates(config, time()), *_blocked(config), *_files(config)]
     return sorted(config.origin.error(path, text) for path, text in found)
 
 
@@ -62,6 +63,12 @@ def _blocked(config: Config) -> Iterator[tuple[KeyPath, str]]:
         if listener.uri.transport in ("ws", "wss") and port in BLOCKED_PORTS:
             key = "uri" if listener.public_port is None else "public_port"
             yield ("listen", index, key), f"browsers refuse to connect to port {port}: use another one, such as 8443"
+
+
+def _files(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    lack = shortage(config)
+    if lack:
+        yield ("limits", "flows"), lack
 
 
 def _sockets(config: Config, ports: bool) -> Iterator[tuple[KeyPath, str]]:

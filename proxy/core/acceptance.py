@@ -12,13 +12,14 @@ from proxy.core.field_values import has_option, seconds, with_expires, with_inst
 from proxy.core.identity import contact_key
 from proxy.core.node import Node
 from proxy.core.registration import Named, Registration
-from proxy.effects import Effect, Record
-from proxy.repair.rule import REPAIR
+from proxy.effects import Effect
+from proxy.repair.inherent import CONTACT_FOREIGN, EXPIRES_MISSING, EXPIRES_SHRINK, RESTORE_CONTACT
+from proxy.repair.rule import OFF, REPAIR, REPORT
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Response, line_value
 from proxy.sip.params import split_list
-from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, REQUIRE
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, REQUIRE
 
 # Registrars that count down while answering grant a second less than they were asked for (protocol 5.3).
 _ROUNDING = 2
@@ -33,8 +34,11 @@ NOTHING, ITS_LIFE, ITS_PLACE = 0, 1, 2
 # does no harm: a client that vanished counts as registered a while longer, but the registrar, who knows better, sends
 # it nothing.
 LEEWAY = 600
-_RULE = "restore-contact"
-_RFC = "RFC 3261 section 10.2.4"
+_REASONS = {
+    RESTORE_CONTACT.name: "the client knows itself by its own Contact only",
+    EXPIRES_MISSING.name: "the Contact came without expires, and some clients take that for no registration at all",
+    EXPIRES_SHRINK.name: "the registrar grants a little less each time, and the client would follow it down",
+}
 
 
 def accept(registration: Registration, response: Response, node: Node, out: list[Effect]) -> tuple[list[Binding], bool]:
@@ -125,6 +129,8 @@ def _restore(
         # An element that is folded is not found in its line: then the line is written anew.
         unfolded = b"%b: %b" % (line.partition(b":")[0], value) if b"\n" in line else line
         restored = unfolded
+        repair = RESTORE_CONTACT
+        foreign: list[bytes] = []
         for element in split_list(value):
             try:
                 contact = parse_name_addr(element)
@@ -132,21 +138,76 @@ def _restore(
             except HeaderError:
                 continue
             if named is None:
+                foreign.append(element)
                 continue
             expires = seconds(contact.param(b"expires"), header if header >= 0 else named.asked)
             granted[named.binding.token] = expires
-            shown = named.asked if 0 <= named.asked - expires <= _ROUNDING else expires
-            own = with_expires(contact.with_addr(named.addr), shown)
+            own = contact.with_addr(named.addr)
+            shown = expires
+            if 0 < named.asked - expires <= _ROUNDING:
+                shown = _shrunk(expires, named.asked, line, registration, response, node, out)
+                repair = EXPIRES_SHRINK if shown != expires else repair
+            if contact.param(b"expires") is not None:
+                own = with_expires(own, shown)
+            elif _misses_expires(line, registration, response, node, out):
+                own = with_expires(own, shown)
+                repair = EXPIRES_MISSING
             if named.binding.shown_instance:
                 own = with_instance(own, named.binding.instance)
             restored = restored.replace(element, own, 1)
         if restored != unfolded:
             response.replace(index, restored)
-            reason = "the client knows itself by its own Contact only"
-            out.append(_record(registration, line, restored, response, reason))
+            node.own.record(
+                repair, response, registration.flow, "to-client", line, restored, _REASONS[repair.name], out
+            )
+        if foreign and node.own.mode(CONTACT_FOREIGN) != OFF:
+            _hide(foreign, index, registration, response, node, out)
     if not indexes:
-        _insert_own(registration, response, header, granted, out)
+        _insert_own(registration, response, header, granted, node, out)
+    else:
+        _drop_empty(response)
     return granted
+
+
+def _shrunk(
+    expires: int, asked: int, line: bytes, registration: Registration, response: Response, node: Node, out: list[Effect]
+) -> int:
+    """The expires to show where the registrar grants a little less than was asked for."""
+    mode = node.own.mode(EXPIRES_SHRINK)
+    if mode == REPORT:
+        reason = _REASONS[EXPIRES_SHRINK.name]
+        node.own.record(EXPIRES_SHRINK, response, registration.flow, "to-client", line, None, reason, out, True)
+    return asked if mode == REPAIR else expires
+
+
+def _misses_expires(line: bytes, registration: Registration, response: Response, node: Node, out: list[Effect]) -> bool:
+    """Whether the expires that a Contact does not have is to be added."""
+    mode = node.own.mode(EXPIRES_MISSING)
+    if mode == REPORT:
+        reason = _REASONS[EXPIRES_MISSING.name]
+        node.own.record(EXPIRES_MISSING, response, registration.flow, "to-client", line, None, reason, out, True)
+    return mode == REPAIR
+
+
+def _hide(
+    foreign: list[bytes], index: int, registration: Registration, response: Response, node: Node, out: list[Effect]
+) -> None:
+    """Take the Contacts of others out of a line, for clients that take them for their own or stumble over them."""
+    line = response.lines[index]
+    reported = node.own.mode(CONTACT_FOREIGN) == REPORT
+    kept = [element for element in split_list(line_value(line)) if element not in foreign]
+    after = b"Contact: " + b", ".join(kept) if kept else None
+    if not reported:
+        response.replace(index, after or b"Contact:")
+    reason = "the registrar lists Contacts of other clients"
+    node.own.record(CONTACT_FOREIGN, response, registration.flow, "to-client", line, after, reason, out, reported)
+
+
+def _drop_empty(response: Response) -> None:
+    """Lines whose Contacts were all of others go altogether."""
+    for index in reversed(response.indexes(CONTACT)):
+        if response.lines[index] == b"Contact:":
+            response.remove(index)
 
 
 def _recognise(contact: NameAddr, registration: Registration, node: Node) -> Named | None:
@@ -171,7 +232,12 @@ def _recognise(contact: NameAddr, registration: Registration, node: Node) -> Nam
 
 
 def _insert_own(
-    registration: Registration, response: Response, header: int, granted: dict[bytes, int], out: list[Effect]
+    registration: Registration,
+    response: Response,
+    header: int,
+    granted: dict[bytes, int],
+    node: Node,
+    out: list[Effect],
 ) -> None:
     """A 2xx without any Contact to a REGISTER with Contacts: insert them, lest the client think itself gone."""
     for named in registration.winners():
@@ -181,7 +247,7 @@ def _insert_own(
             line = b"Contact: <%b>;expires=%d" % (named.addr, expires)
             response.append(CONTACT, line)
             reason = "the server's 2xx lists no Contact, although it accepted one"
-            out.append(_record(registration, None, line, response, reason))
+            node.own.record(RESTORE_CONTACT, response, registration.flow, "to-client", None, line, reason, out)
 
 
 def _remove_path(response: Response) -> None:
@@ -193,8 +259,3 @@ def _remove_path(response: Response) -> None:
             response.remove(index)
         elif len(kept) != len(elements):
             response.replace(index, b"Path: " + b", ".join(kept))
-
-
-def _record(registration: Registration, before: bytes | None, after: bytes, response: Response, reason: str) -> Record:
-    call_id, flow = response.call_id, registration.flow
-    return Record(_RULE, REPAIR, "Contact", before, after, reason, _RFC, REGISTER, call_id, flow, "to-client")

@@ -15,6 +15,7 @@ from proxy.core.targets import Target
 from proxy.core.tokens import RouteMark, guest_subject
 from proxy.effects import Effect, Send
 from proxy.flow import Flow
+from proxy.repair.inherent import SIZE_UDP
 from proxy.sip.message import Request
 from proxy.sip.registry import ACK
 from proxy.transaction.layer import ClientTransaction
@@ -62,6 +63,10 @@ class Branches:
                 ready = request.copy()
             self._add_hop(context, request, target, stream, branch)
             octets = request.octets()
+            own = self._node.own
+            before = leaving.listener.via + branch
+            reason = f"the request has more than {LARGEST_DATAGRAM} octets, too many for a datagram"
+            own.record(SIZE_UDP, request, stream, "to-server", before, request.lines[1], reason, out)
         opened = self._open(context, request, branch, stream or leaving, octets, out)
         if ready is not None:
             attempts = Attempts(self, self._node, context, ready, mark, target, opened)
@@ -82,6 +87,7 @@ class Branches:
         """Open a further branch, by that flow whatever the size."""
         branch = self._node.mint.branch(mark)
         self._add_hop(context, request, target, leaving, branch)
+        context.routes = ()  # which of the branches answers is not known before: no answer gets those of another
         return self._open(context, request, branch, leaving, request.octets(), out)
 
     def _open(
@@ -109,5 +115,6 @@ class Branches:
         user = self._node.mint.record_route(subject, target.index, flow.mark, call_id)
         routes = record_routes(leaving, flow.listener, user, request.uri[:5].lower() == b"sips:")
         self._routes.remember(routes, call_id, RouteMark(subject, target.index, flow.mark))
+        context.routes = routes
         add_hop(request, leaving.listener, branch, routes)
         return len(routes)

@@ -45,6 +45,11 @@ def has_option(value: bytes, option: bytes) -> bool:
     return option in [tag.strip().lower() for tag in value.split(b",")]
 
 
+def has_credentials(request: Request) -> bool:
+    """Whether a request answers a challenge."""
+    return AUTHORIZATION in request.names or PROXY_AUTHORIZATION in request.names
+
+
 def username(request: Request) -> bytes:
     """The digest username of a request; empty without credentials."""
     for name in (AUTHORIZATION, PROXY_AUTHORIZATION):

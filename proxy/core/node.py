@@ -11,6 +11,8 @@ from proxy.core.bindings import Bindings
 from proxy.core.flows import Flows
 from proxy.core.guests import Guests
 from proxy.core.identity import Identity
+from proxy.core.own_repairs import OwnRepairs
+from proxy.core.profiles import Profiles
 from proxy.core.repairs import Names, Repairs, server_listener
 from proxy.core.settings import CoreSettings
 from proxy.core.targets import Targets
@@ -34,6 +36,8 @@ class Node:
         "mint",
         "names",
         "noted",
+        "own",
+        "profiles",
         "repairs",
         "server_side",
         "settings",
@@ -50,6 +54,7 @@ class Node:
         counts: Counts,
         keys: tuple[bytes, ...],
         random: Callable[[], bytes],
+        profiles: Profiles | None = None,
     ) -> None:
         """`random` returns 16 unguessable characters of [a-z0-9]."""
         self.settings = settings
@@ -61,8 +66,7 @@ class Node:
         self.guests = Guests(settings, self.mint)
         self.identity = Identity(settings)
         self.names = Names(settings, self.guests)
-        self.repairs = Repairs(settings, pipeline, self.names)
-        self.via_repairs = Repairs(settings, via_pipeline, self.names)
+        self.use_pipelines(pipeline, via_pipeline, profiles)
         self.layer = TransactionLayer(settings.timers, counts)
         # The listener whose address stands for us at the server, constant for every client (protocol 4.1).
         self.server_side = server_listener(settings, settings.server_transport)
@@ -72,10 +76,13 @@ class Node:
         # Set while the process stops: what would begin something new is answered 503.
         self.draining = False
 
-    def use_pipelines(self, pipeline: Pipeline, via_pipeline: Pipeline) -> None:
-        """Repair by other rules from the next message on."""
-        self.repairs = Repairs(self.settings, pipeline, self.names)
-        self.via_repairs = Repairs(self.settings, via_pipeline, self.names)
+    def use_pipelines(self, pipeline: Pipeline, via_pipeline: Pipeline, profiles: Profiles | None = None) -> None:
+        """Repair by other rules, and other profiles, from the next message on."""
+        profiles = self.profiles = profiles or Profiles()
+        self.repairs = Repairs(self.settings, pipeline, self.names, profiles.pipelines(0))
+        self.via_repairs = Repairs(self.settings, via_pipeline, self.names, profiles.pipelines(1))
+        # What the core mends by itself.
+        self.own = OwnRepairs(pipeline.modes, self.counts)
 
     @property
     def now(self) -> float:

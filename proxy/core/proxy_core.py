@@ -16,6 +16,7 @@ from proxy.core.node import Node
 from proxy.core.overload import Overload
 from proxy.core.oversize import check_size
 from proxy.core.own_answers import OwnAnswers
+from proxy.core.profiles import Profiles
 from proxy.core.refusal import refusal_tag, refuse
 from proxy.core.repeats import Repeats
 from proxy.core.response_context import ResponseContext
@@ -68,9 +69,10 @@ class ProxyCore:
         counts: Counts,
         keys: tuple[bytes, ...],
         random: Callable[[], bytes],
+        profiles: Profiles | None = None,
     ) -> None:
         """`keys` are those of the key file; `random` returns 16 unguessable characters of [a-z0-9]."""
-        node = self.node = Node(settings, pipeline, via_pipeline, counts, keys, random)
+        node = self.node = Node(settings, pipeline, via_pipeline, counts, keys, random, profiles)
         self.counts = counts
         self._routes = OwnRoutes(settings, node.mint)
         self._home = WayHome(node)
@@ -153,6 +155,8 @@ class ProxyCore:
         if flow.listener.side == SERVER and not node.targets.is_server(flow.remote_host):
             self._not_server(request, flow, out)
             return
+        if flow.listener.side == CLIENT:
+            node.profiles.meet(request, flow)
         via_before = None
         hop = known_hop(request, flow)
         try:
@@ -167,11 +171,13 @@ class ProxyCore:
                 if via_before:
                     check_other_vias(request)
             known = node.layer.find_server(request, key, flow)
+            if known is not None and known.challenged:
+                known, key = self._repeats.again(known, request, key, flow, out)
         except HeaderError as unreadable:  # not the name of below: mypyc gives a name one type in a function
             refuse(request, flow, unreadable, node, out, via_before)
             return
         if known is not None:
-            self._repeats.take(known, request, flow, out)
+            self._repeats.take(known, request, key, flow, out)
             return
         try:
             self._take(request, key, flow, hop, via_before, out)
@@ -247,6 +253,8 @@ class ProxyCore:
             check_syntax(response)
             if flow.listener.side == CLIENT:
                 check_contacts(response)
+                if flow.chooser is not node.profiles:
+                    node.profiles.meet(response, flow)
             if response.status >= 300:
                 response.to  # noqa: B018  # raises where it cannot be read: its tag is what the ACK is known by
             branch = own_branch(response.lines[1]) if response.places().via == 1 else None

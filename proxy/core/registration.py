@@ -6,18 +6,19 @@ Nothing changes before a 2xx; what that makes of them is in `core.acceptance`.
 from __future__ import annotations
 
 from proxy.binding import REGISTERED, Binding
-from proxy.core.field_values import has_option, seconds, username, with_instance
+from proxy.core.field_values import has_option, seconds, username, with_expires, with_instance
 from proxy.core.identity import user_of
 from proxy.core.node import Node
+from proxy.core.own_repairs import OwnRepairs
 from proxy.core.targets import Target
-from proxy.effects import Effect, Record
+from proxy.effects import Effect
 from proxy.flow import Flow
-from proxy.repair.rule import REPAIR
+from proxy.repair.inherent import EXPIRES_MAX, PAGE_INSTANCE
 from proxy.sip.address import NameAddr
 from proxy.sip.contact import contacts_at, is_token, splice
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request
-from proxy.sip.registry import CONTACT, EXPIRES, PATH, REGISTER, SUPPORTED, USER_AGENT
+from proxy.sip.registry import CONTACT, EXPIRES, PATH, SUPPORTED, USER_AGENT
 
 DEFAULT_EXPIRES = 3600  # RFC 3261 section 10.2.1.1 leaves it to the registrar; this is the usual value
 # The User-Agent is kept to know a page's successor; nobody needs more of it.
@@ -114,20 +115,58 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
     if binding.state != REGISTERED and not binding.shown:
         if not node.bindings.has_room():
             raise SipError("no room for another binding", 503, "bindings_full")
-        if flow.listener.contact_policy != "leave":
+        if not flow.leaves_contact:
             binding.shown = node.names.of_binding(binding)
     return binding
 
 
-def prepare(
-    request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]
-) -> None:
+def prepare(request: Request, registration: Registration, target: Target | None, node: Node, out: list[Effect]) -> None:
     """Make a REGISTER what the server is to see, apart from the URIs in Contact: those are the rules' business."""
-    _show_instances(request, registration, out)
+    if registration.flow.profile.expires_max:
+        _cap_expires(request, registration, node.own, out)
+    _show_instances(request, registration, node.own, out)
     _add_path(request, registration, target, node)
 
 
-def _show_instances(request: Request, registration: Registration, out: list[Effect]) -> None:
+def _cap_expires(request: Request, registration: Registration, own: OwnRepairs, out: list[Effect]) -> None:
+    """Let a client of this profile be registered for so long and no longer (protocol 3.4).
+
+    What the server grants is what the client is shown: it refreshes by that (RFC 3261 section 10.2.4).
+    """
+    profile = registration.flow.profile
+    most = profile.expires_max
+    reason = f"the profile {profile.name} lets a registration last {most} s at most"
+
+    changed: list[tuple[str, bytes | None, bytes]] = []
+    bare = False
+    for at in request.indexes(CONTACT):
+        changes = []
+        for contact in contacts_at(request, at):
+            asked = contact.param(b"expires")
+            bare = bare or (asked is None and contact.addr != b"*")
+            if asked is not None and seconds(asked, DEFAULT_EXPIRES) > most:
+                changes.append((contact.raw, with_expires(contact.raw, most)))
+        if changes:
+            line = request.lines[at]
+            request.replace(at, splice(line, changes))
+            changed.append(("Contact", line, request.lines[at]))
+    header = seconds(request.value(EXPIRES), -1)
+    if header > most or (bare and header < 0):
+        index = request.index(EXPIRES)
+        capped = b"Expires: %d" % most
+        changed.append(("Expires", request.lines[index] if index > 0 else None, capped))
+        if index > 0:
+            request.replace(index, capped)
+        else:
+            request.append(EXPIRES, capped)
+    flow = registration.flow
+    for name, before, after in changed:
+        own.record(EXPIRES_MAX, request, flow, "to-server", before, after, reason, out, header=name)
+    for named in registration.named:
+        named.asked = min(named.asked, most)
+
+
+def _show_instances(request: Request, registration: Registration, own: OwnRepairs, out: list[Effect]) -> None:
     """Name each client by the +sip.instance that the server has for it (protocol 3.4)."""
     others = {
         (named.addr, named.binding.instance): named.binding.shown_instance
@@ -146,11 +185,7 @@ def _show_instances(request: Request, registration: Registration, out: list[Effe
             changed = splice(line, changes)
             request.replace(index, changed)
             reason = "this page follows one that was closed or loaded again, and the server is to see the same device"
-            record = Record(
-                "page-instance", REPAIR, "Contact", line, changed, reason, "RFC 5626 section 4.1",
-                REGISTER, request.call_id, registration.flow, "to-server",
-            )  # fmt: skip
-            out.append(record)
+            own.record(PAGE_INSTANCE, request, registration.flow, "to-server", line, changed, reason, out)
 
 
 def _add_path(request: Request, registration: Registration, target: Target | None, node: Node) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxy.binding import Binding
 from proxy.core.guests import Guests
 from proxy.core.identity import hides_answerer, hides_sender, user_of
@@ -81,9 +83,20 @@ def server_listener(settings: CoreSettings, transport: int) -> Listener:
 class Repairs:
     """The repair pipeline as the core uses it."""
 
-    __slots__ = ("_domain", "_local_networks", "_pipeline", "names")
+    __slots__ = ("_by_profile", "_domain", "_local_networks", "_pipeline", "names")
 
-    def __init__(self, settings: CoreSettings, pipeline: Pipeline, names: Names) -> None:
+    def __init__(
+        self,
+        settings: CoreSettings,
+        pipeline: Pipeline,
+        names: Names,
+        by_profile: Mapping[str, Pipeline] | None = None,
+    ) -> None:
+        """`by_profile` are the pipelines for clients with a profile, by its name; for all others there is `pipeline`.
+
+        A message meets the pipeline of the client that it comes from or goes to.
+        """
+        self._by_profile = dict(by_profile or {})
         self._domain = settings.domain
         self._local_networks = settings.local_networks
         self._pipeline = pipeline
@@ -101,10 +114,11 @@ class Repairs:
     ) -> None:
         """A client's request on its way to the server, by the flow `leaving` if that is known already."""
         reach = LEFT if second_hop else reach_of(request, flow, self._local_networks)
-        rows = self._pipeline.rows(REQUEST_IN, request.method, request)
+        pipeline = self._by_profile.get(flow.profile.name, self._pipeline)
+        rows = pipeline.rows(REQUEST_IN, request.method, request)
         if rows[reach]:
             context = self._context(request, flow, binding, reach, renamed, leaving)
-            self._pipeline.run_rows(rows, REQUEST_IN, request.method, request, context, out)
+            pipeline.run_rows(rows, REQUEST_IN, request.method, request, context, out)
 
     def response_in(
         self,
@@ -118,10 +132,11 @@ class Repairs:
         """A client's response on its way to the server."""
         reach = LEFT if second_hop else reach_of(response, flow, self._local_networks)
         method = response.cseq[1]
-        rows = self._pipeline.rows(RESPONSE_IN, method, response)
+        pipeline = self._by_profile.get(flow.profile.name, self._pipeline)
+        rows = pipeline.rows(RESPONSE_IN, method, response)
         if rows[reach]:
             context = self._context(response, flow, binding, reach, None, leaving)
-            self._pipeline.run_rows(rows, RESPONSE_IN, method, response, context, out)
+            pipeline.run_rows(rows, RESPONSE_IN, method, response, context, out)
 
     def request_out(self, request: Request, flow: Flow, client: Flow, out: list[Effect]) -> None:
         """A request of the server on its way out to a client on the flow `client`."""
@@ -136,14 +151,15 @@ class Repairs:
     ) -> None:
         # A Contact of the server, or of another client, is never a finding (protocol 5.5).
         reach = LEFT if message.places().contact > 0 else ABSENT
-        rows = self._pipeline.rows(stage, method, message)
+        pipeline = self._by_profile.get(client.profile.name, self._pipeline)
+        rows = pipeline.rows(stage, method, message)
         if rows[reach]:
             listener = client.listener
             home = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
             by_stream = flow.listener.reliable or listener.reliable
             sender = Sender(None, self.names)
             context = Context(message, flow, sender, self._domain, home, reach, False, by_stream, None)
-            self._pipeline.run_rows(rows, stage, method, message, context, out)
+            pipeline.run_rows(rows, stage, method, message, context, out)
 
     def _context(
         self,

@@ -10,14 +10,17 @@ from typing import Final
 
 from proxy.binding import Binding
 from proxy.core.bindings import FlowKey
+from proxy.core.field_values import has_credentials
 from proxy.core.node import Node
 from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reply_flow
 from proxy.effects import Effect
-from proxy.flow import Flow
+from proxy.flow import CLIENT, Flow
+from proxy.repair.inherent import ACK_NEW_BRANCH, VIA_BRANCH_REUSED
 from proxy.sip.message import Request
+from proxy.sip.registry import ACK, VIA
 from proxy.transaction.invite_server import InviteServer
-from proxy.transaction.key import ServerKey, invite_key
+from proxy.transaction.key import ServerKey, invite_key, reused_key
 from proxy.transaction.layer import ServerTransaction
 
 # How many absorbed repetitions are remembered for a client that moves later; the next repetition finds it, too.
@@ -45,13 +48,38 @@ class Repeats:
         self._absorbed: dict[tuple[FlowKey, ServerKey], Absorbed] = {}
         node.bindings.on_move = self.follow
 
-    def take(self, known: ServerTransaction, request: Request, flow: Flow, out: list[Effect]) -> None:
+    def take(self, known: ServerTransaction, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
         """A request again, or the ACK to a refusal. Counted and dropped if it is somebody else's."""
+        if request.method == ACK and known.key not in (key, reused_key(key)):
+            line = request.lines[request.index(VIA)]
+            reason = "the ACK does not have the branch of its INVITE; it was known by what else it says"
+            self._node.own.record(ACK_NEW_BRANCH, request, flow, "to-server", line, None, reason, out)
         strays = flow.key != known.flow.key and not self._follows(known, request, flow)
         if strays and known.flow.remote_host != flow.remote_host:
             self._node.counts.dropped["other_flow"] += 1
         else:
             self._node.layer.repeat(known, request, out)
+
+    def again(
+        self, known: ServerTransaction, request: Request, key: ServerKey, flow: Flow, out: list[Effect]
+    ) -> tuple[ServerTransaction | None, ServerKey]:
+        """Whether a request that has the branch of a challenged one repeats that, or brings the credentials.
+
+        Returns its transaction, None for one with credentials that is new here, and its own key.
+        """
+        own_key = reused_key(key)
+        later = self._node.layer.servers.get(own_key)
+        if request.method == ACK:
+            confirms = isinstance(later, InviteServer) and later.to_tag == request.to.tag
+            return (later, own_key) if confirms else (known, key)
+        if not has_credentials(request):
+            return known, key
+        if later is None:
+            line = request.lines[request.index(VIA)]
+            direction = "to-server" if flow.listener.side == CLIENT else "to-client"
+            reason = "the request with credentials has the branch of the one without, as if it were that one again"
+            self._node.own.record(VIA_BRANCH_REUSED, request, flow, direction, line, None, reason, out)
+        return later, own_key
 
     def find_cancelled(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
         """The INVITE that this CANCEL is about (9.2); None if there is none, or if it is somebody else's."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from proxy.binding import Binding
 from proxy.core.alternatives import Alternatives
 from proxy.core.best_response import NONE_YET, BestResponse
+from proxy.core.field_values import has_credentials
 from proxy.core.refusal import restore_via
 from proxy.core.registration import Registration
 from proxy.core.replies import clean_phrase, make_trying
@@ -65,12 +66,14 @@ class ResponseContext:
         "outbound",
         "registration",
         "request",
+        "routes",
         "second_hop",
         "sent_by_port",
         "server",
         "started",
         "target",
         "via_before",
+        "vias",
         "waiting",
     )
 
@@ -94,6 +97,8 @@ class ResponseContext:
         self.sent_by_port = 0
         self.target: object = None
         self.via_before: bytes | None = None
+        self.routes: tuple[bytes, ...] = ()  # our Record-Routes in it
+        self.vias: tuple[bytes, ...] = ()  # of the request, once an answer came with others: the next will, too
         self.branches: list[ClientTransaction] = []
         self.attempts: Alternatives | None = None
         self.best: BestResponse = NONE_YET
@@ -262,6 +267,8 @@ class ResponseContext:
         if self.branches:  # 16.7 step 10
             self._cancel_others(out)
         self.home.finished(self, status)
+        if status in (401, 407) and self.request is not None:
+            self.server.challenged = not has_credentials(self.request)
         self.server.user = None
         if self.from_client:
             self.server.sender = self.binding

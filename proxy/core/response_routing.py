@@ -11,7 +11,7 @@ from proxy.counts import Counts
 from proxy.flow import CLIENT, Flow
 from proxy.sip.message import Request
 from proxy.sip.registry import VIA
-from proxy.sip.via import add_params
+from proxy.sip.via import add_params, first_value
 
 
 def stamp_via(request: Request, flow: Flow) -> None:
@@ -24,7 +24,13 @@ def stamp_via(request: Request, flow: Flow) -> None:
     """
     via = request.via
     params = via.params.lower()
-    asks = b"rport" in params and via.rport is not None
+    asks = wants_rport(request, flow)
+    if asks and via.rport is None:  # by profile
+        index = request.names.index(VIA)
+        line = request.lines[index]
+        first = first_value(line.partition(b":")[2])[0]
+        end = line.index(first, line.index(b":")) + len(first)
+        request.lines[index] = b"%b;rport%b" % (line[:end], line[end:])
     if not asks and via.host == flow.source and b"received" not in params:
         return
     index = request.names.index(VIA)
@@ -40,13 +46,22 @@ def stamp_via(request: Request, flow: Flow) -> None:
     request.lines[index] = b"%b:%b" % (name, stamped)
 
 
+def wants_rport(request: Request, flow: Flow) -> bool:
+    """Whether the responses go to the source port and say so: where the top Via asks, unless the profile decides."""
+    rule = flow.profile.rport
+    if rule == "auto":
+        via = request.via
+        return b"rport" in via.params.lower() and via.rport is not None
+    return rule == "always"
+
+
 def reply_flow(request: Request, flow: Flow, flows: Flows, counts: Counts) -> Flow:
     """The flow for the responses to this request, as its top Via says."""
     via = request.via
     params = via.params.lower()
     if b"maddr" in params and via.maddr is not None:
         counts.dropped["maddr_ignored"] += 1
-    if flow.listener.reliable or (b"rport" in params and via.rport is not None):
+    if flow.listener.reliable or wants_rport(request, flow):
         return flow
     port = via.port or 5060
     if port == flow.remote_port:

@@ -11,7 +11,7 @@ from typing import Final
 from proxy.core.settings import CoreSettings
 from proxy.core.tokens import RouteMark, TokenMint, is_token
 from proxy.core.validation import request_uri
-from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, Listener
+from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, Flow, Listener
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, addresses_of, line_value
@@ -20,6 +20,8 @@ from proxy.sip.registry import ROUTE
 from proxy.sip.route import remove_first
 from proxy.sip.uri import Uri
 
+# Where browsers reach a proxy in front of us.
+HTTPS: Final = 443
 _MEMO_LIMIT: Final = 4096
 # How many Routes are known by their octets: two per dialog, for the dialogs of the last while.
 _WRITTEN_LIMIT: Final = 8192
@@ -194,6 +196,22 @@ class OwnRoutes:
             remove_top_route(request)
             removed.count = 2
         return removed
+
+    def strip_asked(self, request: Request, flow: Flow) -> None:
+        """Take the topmost Route off if it names us as this flow's client does (protocol 7.4).
+
+        We are known by many names: behind a proxy with TLS of its own, or a certificate with a wildcard. One Route
+        only, and out of dialog: within one, a server of that name may have asked for it.
+        """
+        top = top_route(request)
+        if top is None:
+            return
+        try:
+            uri = top.uri
+        except HeaderError:
+            return
+        if uri.host.lower() == flow.asked and uri.port in (0, HTTPS, flow.listener.port, flow.listener.public_port):
+            remove_top_route(request)
 
     def undo_strict(self, request: Request) -> bool:
         """Request-URI and last Route change places back if a strict router put our Record-Route there (16.4)."""

@@ -52,6 +52,7 @@ def _is_over(binding: Binding, node: Node) -> bool:
             return True
         # Its last use may be later than the store knows: the time begins again.
         binding.last_used = now
+    node.profiles.recall(binding.flow, binding.user_agent, binding.aor)
     if binding.flow.open:
         # As alive as it was: else its address would count as deserted before it had a chance to say something.
         binding.flow.heard = now

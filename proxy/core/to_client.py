@@ -12,21 +12,20 @@ from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.response_context import Home, ResponseContext
-from proxy.core.routing import OwnRoutes, Removed
+from proxy.core.route_sets import note_ignored
+from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed
 from proxy.core.tokens import BINDING_LENGTH, BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
-from proxy.effects import Effect, Record, Send
+from proxy.core.via_defects import note_request
+from proxy.effects import Effect, Send
 from proxy.flow import CLIENT, SERVER, UDP, Flow
-from proxy.repair.rule import REPAIR
+from proxy.repair.inherent import RESTORE_URI, RURI_CASE_FOLDED, RURI_WRONG_USER, Inherent
 from proxy.sip.errors import SipError, UriError
 from proxy.sip.message import Request
 from proxy.sip.params import param_span
 from proxy.sip.registry import ACK
 from proxy.sip.uri import parse_uri, unescape
 from proxy.transaction.key import ServerKey
-
-_RULE = "restore-request-uri"
-_RFC = "RFC 3261 section 16.6"
 
 
 class Destination:
@@ -72,15 +71,15 @@ class ToClient:
             raise SipError("the request has been here before", 482, "loop")
         home, sent_by_port = flow, 0
         if spiral is None:
-            home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
+            home = self._settle(request, key, flow, hop, out)
             sent_by_port = request.via.port if hop is None else hop.port
         self._routes.undo_strict(request)
         removed = self._routes.strip(request)
         received = request
         request = request.copy()
         destination = self._find(request, removed)
-        if destination.binding is not None:
-            destination.binding.last_used = node.now
+        if removed is NOTHING_REMOVED and request.to.tag is not None:
+            note_ignored(request, flow, node.own, "to-client", out)
         if not destination.flow.open:
             self._raise_gone(destination.binding, removed)
         spend_hop(request)
@@ -89,7 +88,8 @@ class ToClient:
         leaving = destination.flow
         node.repairs.request_out(request, flow, leaving, out)
         branch = node.mint.branch(mark)
-        add_hop(request, leaving.listener, branch, self._own_routes(request, flow, destination, removed))
+        routes = self._own_routes(request, flow, destination, removed)
+        add_hop(request, leaving.listener, branch, routes)
         if request.method == ACK:
             out.append(Send(leaving, request.octets(), ACK))
             return
@@ -97,8 +97,18 @@ class ToClient:
         context = ResponseContext(self._home, node.layer, received, flow, server)
         context.binding = destination.binding
         context.outbound = removed.outbound
+        context.routes = routes
         context.sent_by_port = sent_by_port
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
+
+    def _settle(self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, out: list[Effect]) -> Flow:
+        """Stamp the top Via; returns the flow of the answers."""
+        node = self._node
+        before = request.lines[1]
+        home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
+        if hop is None:
+            note_request(request, flow, home, key[1] != b"", node.own, before, out)
+        return home
 
     # -- whom
 
@@ -194,6 +204,7 @@ class ToClient:
 
     def _of_binding(self, binding: Binding, request: Request, removed: Removed) -> Destination:
         """A binding's flow: the one of the dialog if it is open, else its own, else a sibling's (protocol 8.4)."""
+        binding.last_used = self._node.now
         flow = binding.flow
         if binding.dialog_flow is not None and request.to.tag is not None:
             flow = binding.dialog_flow
@@ -231,22 +242,8 @@ class ToClient:
         reason = "the client answers 404 to a Request-URI that is not its own Contact"
         if destination.binding is not None:
             reason = f"{reason}, registered by {user_of(destination.binding.aor).decode('utf-8', 'backslashreplace')}"
-        self._node.counts.repairs[(_RULE, "Request-URI", REPAIR)] += 1
-        out.append(
-            Record(
-                _RULE,
-                REPAIR,
-                "Request-URI",
-                before,
-                uri,
-                reason,
-                _RFC,
-                request.method,
-                request.call_id,
-                destination.flow,
-                "to-client",
-            )
-        )
+        repair, why = _judge(before, destination.binding)
+        self._node.own.record(repair, request, destination.flow, "to-client", before, uri, why or reason, out)
 
     def _own_routes(
         self, request: Request, flow: Flow, destination: Destination, removed: Removed
@@ -262,6 +259,24 @@ class ToClient:
         routes = record_routes(leaving, node.server_side, user, request.uri[:5].lower() == b"sips:")
         self._routes.remember(routes, call_id, RouteMark(subject, target, leaving.mark))
         return routes
+
+
+def _judge(uri: bytes, binding: Binding | None) -> tuple[Inherent, str]:
+    """Whether the server called a client by the name that it was shown, and if not, what is wrong with that."""
+    if binding is None:
+        return RESTORE_URI, ""
+    shown = binding.shown or binding.contact
+    name = shown.partition(b":")[2].partition(b"@")[0]
+    found = uri.partition(b":")[2].partition(b"@")[0] if b"@" in uri else b""
+    if found == name and binding.token in uri:
+        return RESTORE_URI, ""
+    if unescape(found) in (unescape(name), b"anonymous"):
+        folded = binding.token not in uri and binding.token in uri.lower()
+        if not folded:
+            return RESTORE_URI, ""
+    elif found.lower() != name.lower():
+        return RURI_WRONG_USER, "the server calls the client by another user than it was shown"
+    return RURI_CASE_FOLDED, "upper and lower case of the client's name came back changed"
 
 
 def readdress(request: Request, contact: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Final
 
 from proxy.binding import Binding
 from proxy.core.branches import Branches
@@ -13,25 +12,20 @@ from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
 from proxy.core.registration import is_nameable, prepare, read_registration
 from proxy.core.response_context import Home, ResponseContext
+from proxy.core.route_sets import note_ignored, note_strict, restore_routes
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed, top_route
 from proxy.core.targets import Target, plain_host, port_of, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
+from proxy.core.unknown_routes import drop_unknown_routes
 from proxy.core.validation import request_uri
-from proxy.effects import Effect, Note, Record
+from proxy.core.via_defects import note_request
+from proxy.effects import Effect, Note
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
-from proxy.repair.rule import REPAIR
-from proxy.sip.address import NameAddr
 from proxy.sip.errors import HeaderError, SipError
-from proxy.sip.message import Request, addresses_of, line_value
-from proxy.sip.registry import ACK, REGISTER, ROUTE
-from proxy.sip.route import remove_leading
+from proxy.sip.message import Request
+from proxy.sip.registry import ACK, REGISTER
 from proxy.sip.uri import Uri
 from proxy.transaction.key import ServerKey
-
-# More Routes than any way has proxies.
-MOST_ROUTES: Final = 100
-_RULE: Final = "route-unknown"
-_RFC: Final = "RFC 3261 section 16.4"
 
 
 class ToServer:
@@ -61,7 +55,7 @@ class ToServer:
         method = request.method
         mark = loop_mark(request, CLIENT)
         second_hop = self._check_hops(request, hop, mark, flow)
-        home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
+        home = self._settle(request, key, flow, hop, via_before, out)
         removed = self._strip_routes(request, flow, out)
         if removed.mark is not None and request.places().route > 0 and self._is_spiral(request):
             return removed
@@ -99,6 +93,22 @@ class ToServer:
             context.note_via(via_before)
         self._branches.begin(context, request, target, leaving, mark, out)
         return None
+
+    def _settle(
+        self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, via_before: bytes | None, out: list[Effect]
+    ) -> Flow:
+        """Stamp the top Via; returns the flow of the answers. An ACK that lost its route set gets it back."""
+        node = self._node
+        before = request.lines[1]
+        home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
+        if hop is None and via_before is None:
+            note_request(request, flow, home, key[1] != b"", node.own, before, out)
+        if request.places().route < 0 and request.to.tag is not None:
+            if request.method == ACK:
+                restore_routes(request, key, flow, node, out)
+            elif request.method != REGISTER:
+                note_ignored(request, flow, node.own, "to-server", out)
+        return home
 
     # -- who
 
@@ -151,10 +161,14 @@ class ToServer:
         if user is not None and user[:1] == b"r":
             routes.undo_strict(request)
         removed = routes.strip(request)
+        if removed.mark is not None and request.places().route > 0:
+            note_strict(request, flow, self._node.own, out)
         if removed.mark is not None and not self._is_senders(removed.mark, flow):
             removed.mark = None
         if request.to.tag is None:
-            self._drop_unknown_routes(request, flow, out)
+            if flow.asked and removed.count == 0:
+                routes.strip_asked(request, flow)
+            drop_unknown_routes(request, flow, self._node, out)
         return removed
 
     def _is_senders(self, mark: RouteMark, flow: Flow) -> bool:
@@ -172,56 +186,6 @@ class ToServer:
             return binding.flow.remote_host == flow.remote_host
         # A tab that shares its instance with others has its calls on the connection where they were set up.
         return flow.mark == mark.flow_mark or bindings.uses(binding, flow)
-
-    def _drop_unknown_routes(self, request: Request, flow: Flow, out: list[Effect]) -> None:
-        """Take the topmost Routes off that name nobody we may send to.
-
-        Raises SipError for a datagram full of Routes: it must not cost more than one full of anything else.
-        """
-        left = MOST_ROUTES - request.names.count(ROUTE)
-        if left < 0:
-            raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
-        while (index := request.places().route) > 0:
-            before = request.lines[index]
-            left -= before.count(b",")
-            if left < 0:
-                raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
-            try:
-                routes = addresses_of(before)
-            except HeaderError:
-                return  # the server may decide about what cannot be read
-            unknown = next((n for n, route in enumerate(routes) if self._may_lead(route)), len(routes))
-            if not unknown:
-                return
-            if unknown == len(routes):
-                request.remove(index)
-            else:
-                request.replace(index, b"Route: " + remove_leading(line_value(before), unknown))
-            self._record_unknown(request, before, index if unknown < len(routes) else -1, flow, out)
-            if unknown < len(routes):
-                return
-
-    def _may_lead(self, route: NameAddr) -> bool:
-        """Whether a Route names the server, by its domain or an address of it."""
-        node = self._node
-        try:
-            uri = route.uri
-        except HeaderError:
-            return False
-        host = uri.host.lower()
-        if host == node.settings.domain or host in node.settings.aliases:
-            return True
-        return node.targets.may_follow(plain_host(uri), port_of(uri))
-
-    def _record_unknown(
-        self, request: Request, before: bytes, index: int, flow: Flow, out: list[Effect]
-    ) -> None:
-        """Record that a line of Routes was taken off, or shortened to what stands at `index`."""
-        self._node.counts.repairs[(_RULE, "Route", REPAIR)] += 1
-        after = request.lines[index] if index > 0 else None
-        reason = "the topmost Route names nobody that requests of clients may go to"
-        method, call_id = request.method, request.call_id
-        out.append(Record(_RULE, REPAIR, "Route", before, after, reason, _RFC, method, call_id, flow, "to-server"))
 
     def _is_spiral(self, request: Request) -> bool:
         """Whether the next Route is one of ours for another client in this dialog, and the request is for that one.

@@ -9,18 +9,21 @@ from proxy.core.acceptance import accept
 from proxy.core.field_values import username
 from proxy.core.forwarding import measure, pop_via
 from proxy.core.node import Node
+from proxy.core.outbound import add_flow_timer, answer_keep
 from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
 from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reopened
+from proxy.core.route_sets import record_route_lines, restore_record_routes
 from proxy.core.targets import Target
+from proxy.core.via_defects import mend_answer, note_own_via, vias_of
 from proxy.effects import Effect, OpenFlow, StoreBindings
 from proxy.events import BindingsStored, Event
 from proxy.flow import TCP, UDP, Flow
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
-from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
+from proxy.sip.registry import CALL_ID, CANCEL, CONTACT, CSEQ, FROM, INVITE, REGISTER, ROUTE, TO, UNSUPPORTED, VIA
 from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.invite_server import Answer, InviteServer
 from proxy.transaction.layer import ClientTransaction
@@ -43,8 +46,18 @@ class WayHome:
         self, context: ResponseContext, branch: ClientTransaction, response: Response, out: list[Effect]
     ) -> None:
         """Forward a response of a branch."""
+        direction = "to-client" if context.from_client else "to-server"
+        own = self._node.own
+        if b"received=" in response.lines[response.places().via]:
+            note_own_via(response, branch.flow, own, direction, out)
         pop_via(response)
+        if context.via_before is None:
+            self._mend_vias(context, response, branch.flow, direction, out)
         try:
+            if context.routes and 200 <= response.status < 300:
+                restore_record_routes(response, context, branch.flow, direction, own, out)
+                if isinstance(context.server, InviteServer):
+                    context.server.accepted = (response.lines[response.places().to], record_route_lines(response))
             if context.from_client:
                 if not self._to_client(context, branch, response, out):
                     return
@@ -54,6 +67,26 @@ class WayHome:
             # What cannot be read cannot be repaired: it goes home as it is, lest the request stay without an answer.
             self._node.counts.plugin_errors["restore"] += 1
         self._send(context, response, out)
+
+    def _mend_vias(
+        self, context: ResponseContext, response: Response, flow: Flow, direction: str, out: list[Effect]
+    ) -> None:
+        """The Vias of the request come back as they are; a server that changed them once does so again."""
+        request = context.request
+        if request is None:
+            sent = context.vias
+        else:
+            asked, found = request.places(), response.places()
+            if (
+                asked.vias == found.vias
+                and found.via > 0
+                and request.lines[asked.via] == response.lines[found.via]
+                and asked.vias == 1
+            ):
+                return
+            sent = vias_of(request)
+        if sent and mend_answer(response, sent, flow, direction, self._node.own, out):
+            context.vias = sent
 
     def reply(self, context: ResponseContext, status: int, reason: bytes, out: list[Effect]) -> None:
         """Answer the request ourselves."""
@@ -118,6 +151,8 @@ class WayHome:
         if context.method == REGISTER:
             return True
         if (status < 300) and not context.second_hop:
+            if context.method == INVITE:
+                answer_keep(response, context.flow)
             if status >= 200 or context.guest is not None:
                 self._learn(context, response, out)
             self._node.repairs.response_out(response, branch.flow, context.flow, out)
@@ -152,6 +187,8 @@ class WayHome:
         if registration is None:
             return True
         stored, urgent = accept(registration, response, self._node, out)
+        add_flow_timer(registration, response, context.flow)
+        answer_keep(response, context.flow)
         self._node.repairs.response_out(response, context.flow, context.flow, out)
         if not stored:
             return True

@@ -16,6 +16,7 @@ from proxy.explain import DryRun, Explanation, Setting, Source, likely_source
 from proxy.flow import CLIENT as CLIENT_SIDE
 from proxy.flow import SERVER as SERVER_SIDE
 from proxy.flow import TRANSPORTS, UDP, WS
+from proxy.repair.inherent import INHERENT, VIA_TRANSPORT
 from proxy.repair.reach import host_address
 from proxy.repair.rule import REPAIR, Rule
 from proxy.sip.contact import uri_param
@@ -33,6 +34,8 @@ _GRAVE: Final = (
     *("contact-missing", "contact-invalid-host", "contact-private", "contact-unspecified", "contact-loopback"),
     *("contact-link-local", "contact-unparsable", "via-missing", "clen-"),
 )
+# What the core mends by itself; there is nothing to set for it.
+_INHERENT: Final = {repair.name: repair for repair in INHERENT}
 _LONGEST_AGENT: Final = 120
 _AGENTS: Final = 4096
 _REPEATS: Final = 4096
@@ -166,6 +169,9 @@ class Diagnosis:
         """Whether this is no defect of the message."""
         if record.rule in _NOT_DEFECTS:
             return True
+        if record.rule == VIA_TRANSPORT.name:
+            via = message.via.transport.upper()
+            return source.transport == WS and via == b"WSS"  # somebody before the place of the capture ends TLS
         if record.rule == "clen-missing":
             return source.transport >= WS  # RFC 7118 section 5: a frame ends where it ends
         if record.rule != "contact-port-mismatch" or source.transport == UDP:
@@ -190,7 +196,7 @@ class Diagnosis:
         if record.after is not None:
             lines.append(("+", record.after))
         example = Example(captured.number, str(explanation.source), record.reason, lines)
-        summary = rule.summary if rule is not None else record.reason
+        summary = known.summary if (known := rule or _INHERENT.get(record.rule)) else record.reason
         party.note(Finding(record.rule, record.rule if rule else "", severity, summary, record.rfc, example))
 
     def _unusable(self, captured: Captured, party: Party, text: str) -> None:

@@ -1,6 +1,7 @@
 """The catalogue: every rule by name, checked once, and what the administrator chose for each.
 
-It is handed `plugins.ORDER` (and rules of users); it imports no plugin and runs no rule.
+The repairs of the core (`repair.inherent`) are known by name too, as far as there is something to choose. It is
+handed `plugins.ORDER` (and rules of users); it imports no plugin and runs no rule.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from proxy.repair.rule import MODES, STAGES, Rule, SettingError
+from proxy.repair.inherent import INHERENT, Inherent
+from proxy.repair.rule import MODES, REPAIR, STAGES, Rule, SettingError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*").fullmatch
 RFC: Final = re.compile(r"RFC \d{3,5}( section \d+(\.\d+)*)?(, (RFC \d{3,5} )?section \d+(\.\d+)*)*").fullmatch
@@ -43,18 +45,19 @@ class CatalogError(ValueError):
 class Catalog:
     """The rules in their order. Raises CatalogError for rules that break the contract."""
 
-    __slots__ = ("_by_name", "_families", "rules")
+    __slots__ = ("_by_name", "_families", "inherent", "rules")
 
-    def __init__(self, order: Sequence[Rule]) -> None:
+    def __init__(self, order: Sequence[Rule], inherent: Sequence[Inherent] = INHERENT) -> None:
         problems = [problem for rule in order for problem in _flaws(rule)]
         self._by_name: dict[str, Rule] = {}
-        for rule in order:
+        for rule in (*order, *inherent):
             if rule.name in self._by_name:
                 problems.append(Problem((rule.name,), "two rules have this name; rename one of them"))
             self._by_name[rule.name] = rule
         if problems:
             raise CatalogError(problems)
         self.rules = tuple(order)
+        self.inherent = tuple(inherent)
         self._families = _families(self._by_name)
 
     def rule(self, name: str) -> Rule:
@@ -63,25 +66,32 @@ class Catalog:
 
     def default_modes(self) -> dict[str, str]:
         """The mode of every rule when nobody chose another."""
-        return {rule.name: rule.default for rule in self.rules}
+        return {rule.name: rule.default for rule in (*self.rules, *self.inherent)}
 
     def modes(self, overrides: Mapping[str, Choice]) -> dict[str, str]:
         """The mode of every rule, given these choices. Raises CatalogError with everything that is wrong in them."""
         return self.choose(overrides)[1]
 
-    def choose(self, overrides: Mapping[str, Choice]) -> tuple[tuple[Rule, ...], dict[str, str]]:
-        """The rules with their settings, and their modes.
+    def choose(self, *layers: Mapping[str, Choice]) -> tuple[tuple[Rule, ...], dict[str, str]]:
+        """The rules with their settings, and the modes of all, the repairs of the core included.
 
         A key is the name of a rule, or the beginning that several names share (`maxfwd`, `contact-missing`): then the
-        choice is for all of them, and a longer key beats a shorter one. Raises CatalogError with every mistake.
+        choice is for all of them, and a longer key beats a shorter one.
+        A later layer beats an earlier one. Raises CatalogError with every mistake.
         """
         problems: list[Problem] = []
         modes = self.default_modes()
         settings: dict[str, dict[str, object]] = {}
-        for key in sorted(overrides, key=lambda k: len(str(k))):
+        chosen = [(key, layer[key]) for layer in layers for key in sorted(layer, key=lambda k: len(str(k)))]
+        for key, choice in chosen:
             concerned = self._concerned(str(key), problems)
-            mode, values = _parts(str(key), overrides[key], problems)
-            for rule in concerned:
+            mode, values = _parts(str(key), choice, problems)
+            free = [rule for rule in concerned if not isinstance(rule, Inherent) or not rule.fixed]
+            if mode is not None and mode != REPAIR and concerned and not free:
+                only = concerned[0]
+                why = only.fixed if isinstance(only, Inherent) else ""
+                problems.append(Problem((str(key),), f"{only.name} cannot be switched off: {why}"))
+            for rule in free if mode is not None else concerned:
                 if mode is not None:
                     modes[rule.name] = mode
                 settings.setdefault(rule.name, {}).update(_checked(str(key), rule, values, problems))

@@ -78,9 +78,12 @@ def label(name: bytes) -> str:
 
 
 class Pipeline:
-    """The rules in their order with their modes; `off` is the set of rules that were turned off for failing."""
+    """The rules in their order with their modes; `off` is the set of rules that were turned off for failing.
 
-    __slots__ = ("_counts", "_failing", "_methods", "_networks", "_places", "_tables", "off")
+    `modes` are those of all rules, also of the repairs that the core makes by itself.
+    """
+
+    __slots__ = ("_counts", "_failing", "_methods", "_networks", "_places", "_tables", "modes", "off")
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Pipeline:
         local_networks: Networks = (),
     ) -> None:
         self._places = [_Place(rule, modes[rule.name], order) for order, rule in enumerate(rules)]
+        self.modes = modes
         self._counts = counts
         self._networks = local_networks
         self._failing: set[_Place] = set()

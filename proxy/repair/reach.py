@@ -99,7 +99,7 @@ def reach_of(message: Message, flow: Flow, local_networks: Networks) -> int:
     if places.contact < 0:
         return ABSENT
     listener = flow.listener
-    if listener.contact_policy == "leave":
+    if flow.leaves_contact:
         return LEFT
     # A redirection names other people (RFC 3261 sections 8.1.3.4 and 21.4.23).
     if isinstance(message, Response) and (300 <= message.status < 400 or message.status == 485):

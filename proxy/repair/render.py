@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import unified_diff
 from typing import Final
 
+from proxy.repair.inherent import INHERENT, TO_CLIENT, TO_SERVER, Inherent
 from proxy.repair.pipeline import label
 from proxy.repair.rule import STAGES, Rule, Sample
 
@@ -52,7 +53,33 @@ def rules_page(rules: Sequence[Rule]) -> str:
     table = "".join(
         f"| [{name}](#{name}) | {default} | {_cell(summary)} | {rfc} |\n" for name, default, summary, rfc in rows(rules)
     )
-    return _INTRODUCTION + table + "".join(_section(rule) for rule in rules)
+    return _INTRODUCTION + table + _by_itself(INHERENT) + "".join(_section(rule) for rule in rules)
+
+
+_BY_ITSELF: Final = """
+## What the proxy does by itself
+
+These defects are mended while the proxy matches, forwards and restores; no rule is needed for them. What is mended is
+counted and recorded under these names, like the repairs of rules. Where the mode is in brackets it cannot be chosen:
+`sipmend check` says why. The rows without a header concern what the proxy writes itself; they leave no record. Defects
+of a Via are recorded when a flow first brings it, not with every message that repeats it.
+
+| name | default | direction | header | what it does | RFC | reported in |
+|---|---|---|---|---|---|---|
+"""
+_WAYS: Final = {TO_SERVER: "to the server", TO_CLIENT: "to the client"}
+
+
+def _by_itself(inherent: Sequence[Inherent]) -> str:
+    lines = []
+    for row in inherent:
+        mode = f"({row.default})" if row.fixed else row.default
+        reports = ", ".join(f"[{number}]({url})" for number, url in enumerate(row.source, 1))
+        way = _WAYS.get(row.direction, "both")
+        lines.append(
+            f"| `{row.name}` | {mode} | {way} | {row.header} | {_cell(row.summary)} | {row.rfc} | {reports} |\n"
+        )
+    return _BY_ITSELF + "".join(lines)
 
 
 def _section(rule: Rule) -> str:

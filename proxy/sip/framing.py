@@ -132,9 +132,7 @@ class StreamFramer:
         blank = buffer.find(_BLANK_LINE, max(self._scanned, start))
         size = (len(buffer) if blank < 0 else blank + 4) - start
         if size > self._max_head:
-            raise self._fail(
-                f"the head has more than {self._max_head} octets", 513, "head_too_long", self._cut(start)
-            )
+            raise self._fail(f"the head has more than {self._max_head} octets", 513, "head_too_long", self._cut(start))
         if blank < 0:
             if start == len(buffer):
                 self._let_go()
@@ -145,9 +143,7 @@ class StreamFramer:
         self._crlfs = 0
         head = bytes(buffer[start : blank + 4])
         if head.count(b"\r\n") - 1 > self._max_lines:
-            raise self._fail(
-                f"the head has more than {self._max_lines} lines", 513, "too_many_lines", self._cut(start)
-            )
+            raise self._fail(f"the head has more than {self._max_lines} lines", 513, "too_many_lines", self._cut(start))
         self._end = blank + 4 + self._body_length(head)
         return self._end
 

@@ -20,6 +20,7 @@ from proxy.sip.registry import (
     PROXY_REQUIRE,
     ROUTE,
     TO,
+    USER_AGENT,
     VIA,
 )
 
@@ -40,6 +41,7 @@ class Places:
     """
 
     __slots__ = (
+        "agent",
         "breadths",
         "call_id",
         "complete",
@@ -61,6 +63,7 @@ class Places:
     )
 
     def __init__(self, names: list[bytes]) -> None:
+        self.agent = _first(names, USER_AGENT)
         self.via = _first(names, VIA)
         self.vias = names.count(VIA)
         self.from_ = _first(names, FROM)

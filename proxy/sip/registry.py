@@ -45,6 +45,7 @@ CSEQ: Final = b"cseq"
 DATE: Final = b"date"
 EVENT: Final = b"event"
 EXPIRES: Final = b"expires"
+FLOW_TIMER: Final = b"flow-timer"  # RFC 5626
 FROM: Final = b"from"
 IDENTITY: Final = b"identity"
 MAX_BREADTH: Final = b"max-breadth"
@@ -91,6 +92,7 @@ SPELLINGS: Final = {
     DATE: b"Date",
     EVENT: b"Event",
     EXPIRES: b"Expires",
+    FLOW_TIMER: b"Flow-Timer",
     FROM: b"From",
     IDENTITY: b"Identity",
     MAX_BREADTH: b"Max-Breadth",
@@ -165,7 +167,6 @@ for _spelling in (
     b"Content-Language",
     b"Diversion",
     b"Error-Info",
-    b"Flow-Timer",
     b"Geolocation",
     b"History-Info",
     b"In-Reply-To",

@@ -129,6 +129,20 @@ def first_value(value: bytes) -> tuple[bytes, bytes]:
     return split_first(value)
 
 
+def fill_param(value: bytes, name: bytes, filling: bytes) -> bytes:
+    """Return the Via value with `filling` as the value of a parameter (lower case) that stands there without one.
+
+    Every other octet stays; so does all where there is no such parameter, or it has a value. In a list of values the
+    first one is meant.
+    """
+    first = split_first(value)[0] if b"," in value else value
+    end = value.index(first) + len(first)
+    span = param_span(value[:end], name)
+    if span is None or span[0] != span[1]:
+        return value
+    return value[: span[0]] + b"=" + filling + value[span[1] :]
+
+
 def add_params(value: bytes, received: bytes | None, rport: bytes | None) -> bytes:
     """Return the Via value with what the receiver adds to it; every other octet stays.
 

@@ -67,6 +67,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        # Device and number of the file that is open; None before the first time.
+        self._file: tuple[int, int] | None = None
 
     def open(self) -> None:
         """Open the file, make it (mode 0600) if it is not there, bring its schema up to date. Raises StoreError."""
@@ -83,6 +85,7 @@ class Database:
             connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}").fetchone()
             self._migrate(connection)
             state = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            self._file = self._named()
         except sqlite3.Error as error:
             self.close()
             raise StoreError(complaint(self._path, error)) from error
@@ -99,7 +102,13 @@ class Database:
             return [Row._make(values) for values in cursor]
 
     def write(self, rows: Mapping[bytes, Row | None]) -> None:
-        """Write the rows by token in one transaction; None deletes."""
+        """Write the rows by token in one transaction; None deletes.
+
+        Where the file was taken away or replaced, writes would go to one that has no name any more, and SQLite says
+        nothing. Then this call fails, and the next one writes to the file of that name, which is made if need be.
+        """
+        if self._file is not None and self._file != self._named():
+            self._open_again()
         connection = self._open
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -110,6 +119,22 @@ class Database:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+
+    def _named(self) -> tuple[int, int]:
+        """Which file has our name now."""
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return (0, 0)
+        return (found.st_dev, found.st_ino)
+
+    def _open_again(self) -> None:
+        self.close()
+        try:
+            self.open()
+        except StoreError as error:
+            raise sqlite3.OperationalError(str(error)) from error
+        raise sqlite3.OperationalError("it was taken away while in use; it is made anew, and fills as clients register")
 
     def close(self) -> None:
         if self._connection is not None:

@@ -197,4 +197,6 @@ class SqliteStore:
             self._database.write(rows)
         except sqlite3.Error as error:
             failed = error
+        except Exception as error:  # the border of the thread: without it nothing would be written any more
+            failed = sqlite3.InternalError(repr(error))
         self._reactor.callFromThread(self._ended, rows, failed)

@@ -49,10 +49,12 @@ class InviteServer(Transaction):
     """One INVITE received. `last` is the response that a retransmission gets again.
 
     `uri`, `from_tag` and `to_tag` (of the final response sent) serve to match an ACK or CANCEL with a wrong branch.
-    `sender` is its user's note of whom an answered request came from.
+    `sender` is its user's note of whom an answered request came from; `challenged` that of one without credentials that
+    was answered 401 or 407; `accepted` are To and
+    Record-Routes of the last 2xx.
     """
 
-    __slots__ = ("flow_key", "from_tag", "last", "last_kind", "sender", "to_tag", "uri")
+    __slots__ = ("accepted", "challenged", "flow_key", "from_tag", "last", "last_kind", "sender", "to_tag", "uri")
 
     kind = 1
 
@@ -65,6 +67,8 @@ class InviteServer(Transaction):
         self.from_tag = request.from_.tag
         self.to_tag: bytes | None = None
         self.sender: object = None
+        self.challenged = False
+        self.accepted: tuple[bytes, tuple[bytes, ...]] | None = None
 
     def start(self, out: list[Effect]) -> None:
         self.start_short(TIMER_100, TRYING_DELAY)

@@ -45,6 +45,11 @@ def invite_key(key: ServerKey) -> ServerKey:
     return (key[0], key[1], INVITE, key[3], key[4], key[5])
 
 
+def reused_key(key: ServerKey) -> ServerKey:
+    """The key of a request with credentials that has the branch of the one without (section 8.1.1.7 forbids it)."""
+    return (key[0], key[1], key[2] + b"\n", key[3], key[4], key[5])
+
+
 def client_key(branch: bytes, method: bytes) -> bytes:
     """The key of a client transaction: our branches are unique, and a CANCEL shares its INVITE's (9.1)."""
     return branch + b"~" if method == CANCEL else branch

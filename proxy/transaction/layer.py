@@ -12,7 +12,7 @@ from proxy.sip.message import Request, Response
 from proxy.sip.registry import ACK, CANCEL, INVITE
 from proxy.transaction.invite_client import InviteClient
 from proxy.transaction.invite_server import Answer, InviteServer
-from proxy.transaction.key import ServerKey, client_key, invite_key
+from proxy.transaction.key import ServerKey, client_key, invite_key, reused_key
 from proxy.transaction.machine import (
     ACCEPTED,
     BY_CLASS,
@@ -78,6 +78,8 @@ class TransactionLayer:
     def find_cancelled(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
         """The INVITE that this CANCEL is about (9.2), also if its branch is wrong. None for somebody else's INVITE."""
         found = self.servers.get(invite_key(key))
+        if found is not None and found.challenged:
+            found = self.servers.get(reused_key(invite_key(key))) or found
         if isinstance(found, InviteServer):
             # A server may have several addresses; they were checked.
             same = flow.listener.side == SERVER or found.flow.remote_host == flow.remote_host
@@ -100,6 +102,16 @@ class TransactionLayer:
             return None
         self.scene.counts.restored_by["wrong_branch"] += 1
         return found[0]
+
+    def find_accepted(self, request: Request, key: ServerKey, flow: Flow) -> InviteServer | None:
+        """The INVITE whose 2xx this ACK of a client confirms, by what RFC 3261 section 13.2.2.4 makes them share."""
+        tag = request.from_.tag
+        found = [
+            t
+            for t in self._invites.get((key[3], key[4]), ())
+            if t.state == ACCEPTED and t.flow_key == flow.key and t.from_tag == tag
+        ]
+        return found[0] if len(found) == 1 else None
 
     def repeat(self, transaction: ServerTransaction, request: Request, out: list[Effect]) -> None:
         """Feed a retransmission or an ACK."""

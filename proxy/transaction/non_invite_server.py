@@ -32,10 +32,11 @@ from proxy.transaction.timers import NEVER
 class NonInviteServer(Transaction):
     """One request received other than INVITE and ACK. `last` is the response that a retransmission gets again.
 
-    `sender` is its user's note of whom an answered request came from.
+    `sender` is its user's note of whom an answered request came from; `challenged` that of one without credentials that
+    was answered 401 or 407.
     """
 
-    __slots__ = ("last", "last_kind", "sender")
+    __slots__ = ("challenged", "last", "last_kind", "sender")
 
     kind = 3
 
@@ -44,6 +45,7 @@ class NonInviteServer(Transaction):
         self.last = b""
         self.last_kind = b""
         self.sender: object = None
+        self.challenged = False
 
     def start(self, out: list[Effect]) -> None:
         """Nothing to send: the transaction user answers (17.2.2), or a late 100 goes out (RFC 4320 section 4.1)."""

@@ -64,7 +64,7 @@ def _version_1(octets: bytes) -> ProxyHeader | None:
     if version is None or len(words) != 6:
         raise ProxyHeaderError("should be PROXY TCP4 or TCP6, two addresses and two ports")
     try:
-        host = ip_address(words[2].decode("ascii"))
+        host = _address(words[2].decode("ascii"))
     except ValueError as error:
         raise ProxyHeaderError("the address is none") from error
     if host.version != version:
@@ -142,4 +142,14 @@ def _element(text: str, port: int) -> Address:
         if rest[:1] != ":" or not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) < 65536):
             raise ValueError(text)
         port = int(digits)
-    return (plain(ip_address(host)), port)
+    return (plain(_address(host)), port)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """An address without a zone: that of the proxy's machine says nothing here, and Python lets anything be one.
+
+    Raises ValueError.
+    """
+    if "%" in text:
+        raise ValueError(text)
+    return ip_address(text)

@@ -52,10 +52,10 @@ class Arrival(Protocol):
         self._octets = b""
 
     def connectionMade(self) -> None:
-        self._entrance.waiting.add(self)
+        self._entrance.waiting[self] = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._entrance.waiting.discard(self)
+        self._entrance.waiting.pop(self, None)
         error = reason.value
         if self._secure and not self._shaken and isinstance(error, TlsError):
             self._entrance.tls_failed(self._source, error)
@@ -77,6 +77,7 @@ class Arrival(Protocol):
 
     def abort(self, reason: str) -> None:
         """Give it up, and count why."""
+        self._entrance.waiting.pop(self, None)
         self._entrance.counts.dropped[reason] += 1
         transport: Any = self.transport
         transport.abortConnection()
@@ -114,7 +115,7 @@ class Arrival(Protocol):
         inner = Arrival(entrance, self.begun, source)
         tls: Any = entrance.tls.protocol(entrance.tls, inner)
         transport: Any = self.transport
-        entrance.waiting.discard(self)
+        entrance.waiting.pop(self, None)
         transport.protocol = tls
         tls.makeConnection(transport)
         tls.dataReceived(self._octets)
@@ -124,14 +125,16 @@ class Arrival(Protocol):
         if len(ports) > 1 and len(octets) < len(_UPGRADE) and _UPGRADE.startswith(octets):
             return
         wanted = octets.startswith(_UPGRADE)
+        transport: Any = self.transport
         for port in ports:
             if len(ports) == 1 or (port.listener.transport in (WS, WSS)) == wanted:
-                self._become(port.connection(source))
+                asked = transport.getHandle().get_servername() if self._secure else None
+                self._become(port.connection(source, (asked or b"").lower()))
                 return
         self.abort("not_tls")
 
     def _become(self, connection: Any) -> None:
-        self._entrance.waiting.discard(self)
+        self._entrance.waiting.pop(self, None)
         transport: Any = self.transport
         if self._secure:
             transport.wrappedProtocol = connection
@@ -153,21 +156,26 @@ class Entrance(Factory):
         note: Callable[[Note], None],
         trusted: Sequence[Network] = (),
         certificates: Any = None,
+        together: list[Entrance] | None = None,
     ) -> None:
         """`ports` share this address and have at most one of each transport. From `trusted` networks PROXY headers
-        and X-Forwarded-For are believed. `certificates` makes TLS connections, where a port is secure.
+        and X-Forwarded-For are believed. `certificates` makes TLS connections, where a port is secure. The entrances
+        in `together`, which this one joins, have one limit of connections.
         """
         self.plain = [port for port in ports if not port.secure]
         self.secure = [port for port in ports if port.secure]
         self.trusted = tuple(trusted)
-        self.waiting: set[Arrival] = set()
+        # The one that waits longest first.
+        self.waiting: dict[Arrival, None] = {}
+        self._together = [] if together is None else together
+        self._together.append(self)
         first = ports[0]
         self.counts = first.counts
         self.certificates = certificates
         self.tls: Any = _tls_factory(certificates, self, reactor) if self.secure else None
         self._note = note
         self._reactor = reactor
-        self._ports = tuple(ports)
+        self.ports = tuple(ports)
         self._listener = first.listener
         self._dual = first.listener.host == "::"
         self._clock = first.clock
@@ -196,10 +204,25 @@ class Entrance(Factory):
             arrival.leave()
 
     def buildProtocol(self, addr: Any) -> Protocol | None:
-        if len(self.waiting) + sum(port.held for port in self._ports) >= self._limits.connections:
+        full = sum(entrance.held for entrance in self._together) >= self._limits.connections
+        if full and not self._make_room():
             self.counts.dropped["connections_full"] += 1
             return None
         return Arrival(self, self._clock())
+
+    def _make_room(self) -> bool:
+        """Who connects and says nothing must keep nobody out: the one that has waited longest leaves."""
+        waiting = max((entrance.waiting for entrance in self._together), key=len)
+        if waiting:
+            next(iter(waiting)).abort("connections_full")
+            return True
+        ports = [port for entrance in self._together for port in entrance.ports]
+        return max(ports, key=lambda port: port.greeting).give_up_greeting("connections_full")
+
+    @property
+    def held(self) -> int:
+        """How many sockets are open here."""
+        return len(self.waiting) + sum(port.held for port in self.ports)
 
     def plain_host(self, host: str) -> str:
         """The peer's address as everybody else writes it."""
@@ -218,7 +241,7 @@ class Entrance(Factory):
         for arrival in list(self.waiting):
             if arrival.begun < begun:
                 arrival.abort("handshake_timeout")
-        for port in self._ports:
+        for port in self.ports:
             port.sweep()
 
 

@@ -70,14 +70,28 @@ class StreamPort:
         self._connections: dict[int, Connection] = {}
         self._attempts: dict[int, Attempt] = {}
         self._leaving: set[Connection] = set()
-        # WebSockets that are not open yet.
-        self._greeting: set[Connection] = set()
+        # WebSockets that are not open yet, the one that waits longest first.
+        self._greeting: dict[Connection, None] = {}
         self._stopped = False
 
     @property
     def held(self) -> int:
         """How many sockets are open here."""
         return len(self._connections) + len(self._greeting) + len(self._leaving)
+
+    @property
+    def greeting(self) -> int:
+        """How many WebSockets are not open yet."""
+        return len(self._greeting)
+
+    def give_up_greeting(self, reason: str) -> bool:
+        """Close the WebSocket that has been shaking hands for longest, and count why; false if there is none."""
+        connection = next(iter(self._greeting), None)
+        if connection is None:
+            return False
+        self.counts.dropped[reason] += 1
+        connection.abort(reason)
+        return True
 
     # -- Transport
 
@@ -129,11 +143,13 @@ class StreamPort:
 
     # -- connections
 
-    def connection(self, source: tuple[str, int]) -> Connection:
-        """What takes over a connection that has come in, `source` being the client's address."""
+    def connection(self, source: tuple[str, int], asked: bytes = b"") -> Connection:
+        """What takes over a connection that has come in, `source` being the client's address; `asked` as in a flow."""
         if self.listener.transport in (WS, WSS):
             return WebSocketConnection(self, source, self.entrance.trusted)
-        return StreamConnection(self, self.new_flow(source))
+        flow = self.new_flow(source)
+        flow.asked = asked
+        return StreamConnection(self, flow)
 
     def new_flow(self, source: tuple[str, int]) -> Flow:
         """A flow for a connection that has come in."""
@@ -141,11 +157,11 @@ class StreamPort:
 
     def greets(self, connection: Connection) -> None:
         """A connection is up, and has to shake hands before it can carry messages."""
-        self._greeting.add(connection)
+        self._greeting[connection] = None
 
     def made(self, connection: Connection) -> None:
         """A connection carries messages from now on, in either direction."""
-        self._greeting.discard(connection)
+        self._greeting.pop(connection, None)
         flow = connection.flow
         if flow is None:
             raise AssertionError("a connection without a flow carries no messages")
@@ -167,7 +183,7 @@ class StreamPort:
         self._end(connection, "peer_closed")
 
     def _end(self, connection: Connection, reason: str) -> None:
-        self._greeting.discard(connection)
+        self._greeting.pop(connection, None)
         flow = connection.flow
         if flow is not None and self._connections.pop(flow.number, None) is not None:
             self.deliver(FlowClosed(flow, reason, self.clock()))

@@ -7,6 +7,7 @@ are short, and what a peer can make of a small frame is not.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Final
 from typing import Protocol as Contract
 
@@ -30,6 +31,7 @@ MAX_HANDSHAKE: Final = 16_384
 _PING: Final = b"\r\n\r\n"
 _PONG: Final = b"\r\n"
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY)
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]{1,255})(?::[0-9]{0,5})?\Z")
 _CLOSE_CODES: Final = {"shutdown": CloseCode.GOING_AWAY}
 
 # It would write a line for every connection.
@@ -97,7 +99,7 @@ class WebSocketConnection(Connection):
                 break
         self._flush()
         if self.flow is not None:
-            self.partial = self._fragmented or bool(protocol.reader.buffer)
+            self.partial = self._fragmented or bool(self._protocol.reader.buffer)
             if behind and not self._closing:
                 self.dataReceived(behind)
         elif self._greeting > MAX_HANDSHAKE and not self._closing:
@@ -106,12 +108,18 @@ class WebSocketConnection(Connection):
     # -- handshake
 
     def _split(self, data: bytes) -> tuple[bytes, bytes]:
-        """What belongs to the handshake, and what came behind it: frames are not to be read before it is accepted."""
+        """What belongs to the handshake, and what came behind it: frames are not to be read before it is accepted.
+
+        The tail is empty once the end is found: all that the handshake may read is known.
+        """
         start = len(self._tail)
         seen = self._tail + data
         end = seen.find(b"\r\n\r\n")
-        self._tail = seen[-3:]
-        return (data, b"") if end < 0 else (data[: end + 4 - start], data[end + 4 - start :])
+        if end < 0:
+            self._tail = seen[-3:]
+            return data, b""
+        self._tail = b""
+        return data[: end + 4 - start], data[end + 4 - start :]
 
     def _shake_hands(self, request: Request) -> None:
         protocol = self._protocol
@@ -135,7 +143,13 @@ class WebSocketConnection(Connection):
         if self._closing:
             # Lines that end in LF alone, with frames right behind them: those were read too early, and amiss.
             return
+        if not self._tail:
+            # The one that shook hands would keep the request with all its header fields for as long as the connection.
+            self._protocol = ServerProtocol(state=OPEN, max_size=rules.max_message, logger=_SILENT)
         self.flow = self._owner.new_flow(self._find_source(request))
+        hosts = request.headers.get_all("Host")
+        if len(hosts) == 1:
+            self.flow.asked = host_of(hosts[0])
         self.port.made(self)
 
     def _find_source(self, request: Request) -> tuple[str, int]:
@@ -249,11 +263,15 @@ class WebSocketConnection(Connection):
         self.close(reason)
 
 
+def host_of(value: str) -> bytes:
+    """The host of a Host field, in lower case and without port."""
+    found = _HOST.match(value.strip())
+    return b"" if found is None else found[1].lower().encode("ascii")
+
+
 def _is_utf8(octets: bytes) -> bool:
     try:
         octets.decode()
     except UnicodeDecodeError:
         return False
     return True
-
-

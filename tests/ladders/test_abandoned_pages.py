@@ -9,9 +9,16 @@ from tests.support.ladder import Ladder, after, nothing, stores
 from tests.support.world import World
 
 GONE = "going_away"  # a WebSocket that the client closed with code 1001
+# The shipped profiles would cap `Expires` here: that is in test_profiles.py.
+PLAIN = ({"name": "SIP.js", "enabled": False}, {"name": "JsSIP", "enabled": False})
 AGENT = {"user_agent": "SIP.js/0.21.1"}
 URI = "sip:alice@10.0.0.2:5070;transport=udp;b={T}"
 AUTH = 'Digest username="alice", realm="example.com", nonce="n", uri="sip:x", response="r"'
+
+
+@pytest.fixture
+def edge() -> World:
+    return World(profiles=PLAIN)
 
 
 def page(world, name, address="198.51.100.7:50555", user="alice"):
@@ -285,7 +292,7 @@ def test_instance_that_comes_back_after_all_is_no_other_device(edge, alice, k):
 
 def test_a_phone_that_says_goodbye_is_no_page():
     """Only a WebSocket has such a code; whatever a transport reports for TCP, the phone will be back."""
-    field = World(clients=("udp://203.0.113.10:5060", "tcp://203.0.113.10:5060"))
+    field = World(clients=("udp://203.0.113.10:5060", "tcp://203.0.113.10:5060"), profiles=PLAIN)
     tom = field.client("tom", "198.51.100.30:42000", listener=1, contact="<sip:tom@192.168.1.30;transport=tcp>")
     pbx = field.server("pbx")
     assert Ladder(field) >> registration(tom, pbx, "T", **AGENT) >> tom.closes(GONE)

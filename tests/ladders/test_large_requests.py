@@ -72,9 +72,9 @@ def test_request_of_1300_bytes_stays_a_datagram(field, anna, tcp, udp):
     body = b"x" * (1300 - size(b"x" * 100) + 100)
     assert size(body) == 1300
     assert Ladder(field) >> anna.sends(MESSAGE, body=body) << udp.gets("MESSAGE")
-    assert (
-        Ladder(field) >> anna.sends(MESSAGE, body=body + b"x") << tcp.is_connected() << tcp.gets("MESSAGE")
-    ), "a byte more"
+    assert Ladder(field) >> anna.sends(MESSAGE, body=body + b"x") << tcp.is_connected() << tcp.gets("MESSAGE"), (
+        "a byte more"
+    )
 
 
 def test_call_by_tcp_keeps_its_contact(field, anna, tcp, udp):
@@ -235,9 +235,7 @@ def test_large_request_within_a_dialog(field, anna, tcp, udp):
 
 def test_always_by_udp_if_the_settings_say_so():
     """`server.large_requests: udp`"""
-    world = World(
-        clients=("udp://203.0.113.10:5060",), server={"domain": "example.com", "large_requests": "udp"}
-    )
+    world = World(clients=("udp://203.0.113.10:5060",), server={"domain": "example.com", "large_requests": "udp"})
     anna = world.client("anna", "198.51.100.20:31000", contact=OWN, via="SIP/2.0/UDP 192.168.1.20:5060;rport")
     udp = world.server("udp", "10.0.0.5:5060", UDP)
     assert Ladder(world) >> anna.sends(MESSAGE, body=BODY) << udp.gets("MESSAGE", body=BODY)

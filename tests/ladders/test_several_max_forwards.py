@@ -10,9 +10,7 @@ from tests.support.ladder import Ladder
 @pytest.mark.parametrize("values", [["70", "0"], ["0", "70"]])
 def test_one_of_them_has_reached_0(field, anna, values):
     """A request that looped must not live on by its other line."""
-    assert (
-        Ladder(field) >> anna.sends("MESSAGE sip:bob@example.com", max_forwards=values) << anna.gets(483)
-    )
+    assert Ladder(field) >> anna.sends("MESSAGE sip:bob@example.com", max_forwards=values) << anna.gets(483)
 
 
 def test_the_lowest_goes_on_less_one(field, anna, pbx):
@@ -27,6 +25,4 @@ def test_the_lowest_goes_on_less_one(field, anna, pbx):
 
 
 def test_one_of_them_is_no_number(field, anna):
-    assert (
-        Ladder(field) >> anna.sends("MESSAGE sip:bob@example.com", max_forwards=["70", "many"]) << anna.gets(400)
-    )
+    assert Ladder(field) >> anna.sends("MESSAGE sip:bob@example.com", max_forwards=["70", "many"]) << anna.gets(400)

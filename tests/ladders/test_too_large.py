@@ -51,9 +51,7 @@ TOO_LARGE = pytest.mark.parametrize(
 @TOO_LARGE
 def test_datagram_of_a_client(small, phone, server, more, body, answer, label):
     """The server hears nothing of it."""
-    assert (
-        Ladder(small) >> phone.sends("MESSAGE sip:bob@example.com", body=body, **more) << phone.gets(answer)
-    )
+    assert Ladder(small) >> phone.sends("MESSAGE sip:bob@example.com", body=body, **more) << phone.gets(answer)
     assert small.counts.dropped[label] == 1
 
 

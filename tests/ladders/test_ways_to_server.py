@@ -141,6 +141,31 @@ def test_route_to_nobody_we_may_send_to_is_removed(field, anna, pbx, routes, lef
     )
 
 
+@pytest.mark.parametrize("port", ["", ":8443", ":443"])
+def test_route_that_names_us_as_the_client_does_is_ours(edge, alice, k, port):
+    """The Host or SNI of its connection (protocol 7.4), also where the server's domain is the same name."""
+    alice.flow.asked = b"example.com"
+    assert (
+        Ladder(edge)
+        >> alice.sends("MESSAGE sip:bob@example.com", route=[f"<sip:Example.com{port};transport=ws;lr>"])
+        << k.gets("MESSAGE", route=None)
+    )
+
+
+def test_route_that_names_another_port_of_that_host_is_not(edge, alice, k):
+    alice.flow.asked = b"example.com"
+    route = ["<sip:example.com:5062;lr>"]
+    assert Ladder(edge) >> alice.sends("MESSAGE sip:bob@example.com", route=route) << k.gets("MESSAGE", route=route)
+
+
+def test_route_by_the_name_the_client_knows_stays_within_a_dialog(edge, alice, k):
+    """There it may be the server's own Record-Route."""
+    alice.flow.asked = b"example.com"
+    route = ["<sip:example.com;lr>"]
+    sent = alice.sends("MESSAGE sip:bob@example.com", route=route, to="<sip:bob@example.com>;tag=b")
+    assert Ladder(edge) >> sent << note("no target") << k.gets("MESSAGE", route=route)
+
+
 @pytest.mark.parametrize("lines", [True, False])
 def test_as_many_unknown_routes_as_any_way_has_are_removed(field, anna, pbx, lines):
     """They go in one pass, what follows stays as it is written; with more of them somebody wants to keep us busy."""
@@ -155,9 +180,7 @@ def test_as_many_unknown_routes_as_any_way_has_are_removed(field, anna, pbx, lin
     )
     route = [*unknown, unknown[0], kept] if lines else ", ".join([*unknown, unknown[0], kept])
     assert (
-        Ladder(field)
-        >> anna.sends("MESSAGE sip:bob@example.com", route=route)
-        << anna.gets("400 more than 100 Routes")
+        Ladder(field) >> anna.sends("MESSAGE sip:bob@example.com", route=route) << anna.gets("400 more than 100 Routes")
     )
     assert field.counts.dropped["too_many_routes"] == 1
 

@@ -132,9 +132,7 @@ def test_a_client_that_vanishes_while_it_is_called(scene):
     proxy = scene.proxy(f"sip:127.0.0.1:{server.port}")
     client = scene.tcp("127.0.0.1", proxy.port)
     client.send(
-        request(
-            "INVITE", f"127.0.0.1:{client.port}", transport="TCP", contact=f"sip:alice@127.0.0.1:{client.port}"
-        )
+        request("INVITE", f"127.0.0.1:{client.port}", transport="TCP", contact=f"sip:alice@127.0.0.1:{client.port}")
     )
     asked = server.read(b"INVITE")
     server.send(answer(asked, 200, f"Contact: <sip:bob@127.0.0.1:{server.port}>"))

@@ -71,9 +71,7 @@ def put(text: str, sender: str = UDP, registered: bool = False, stage: int | Non
     return Run(sample_message(text), sample_flow(sender), registered=registered, stage=stage, **more)  # type: ignore[arg-type]
 
 
-def request(
-    method: str, *headers: str, uri: str = "sip:bob@example.com", without: tuple[str, ...] = ()
-) -> str:
+def request(method: str, *headers: str, uri: str = "sip:bob@example.com", without: tuple[str, ...] = ()) -> str:
     """A request that is right but for the headers given, which take the place of the usual ones of their name."""
     usual = {
         "Via": "Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa",

@@ -73,9 +73,7 @@ def test_stands_behind_cseq():
     assert text[text.index("CSeq: 1 INVITE") + 1] == OWN
 
 
-@pytest.mark.parametrize(
-    "headers", [(), ("Route: <sip:edge.example.com;lr>", "Route: <sips:other.example.com;lr>")]
-)
+@pytest.mark.parametrize("headers", [(), ("Route: <sip:edge.example.com;lr>", "Route: <sips:other.example.com;lr>")])
 def test_is_sip_where_nobody_asked_for_sips(headers):
     assert put(request("INVITE", *headers)).lines("Contact") == [OWN]
 

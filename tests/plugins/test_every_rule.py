@@ -81,9 +81,7 @@ def test_result_parses_without_oddities(rule, sample):
 
 @pytest.mark.parametrize(("rule", "sample"), SAMPLES)
 def test_report_mode_finds_and_leaves_alone(rule, sample):
-    run = put(
-        sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule], mode=REPORT
-    )
+    run = put(sample.before, sample.sender, sample.registered, stage_of(rule, sample), rules=[rule], mode=REPORT)
     assert run.message.octets() == sample_message(sample.before).octets()
     assert [(record.mode, record.after) for record in run.records] == [(REPORT, None)]
     assert list(run.counts.repairs.values()) == [1]

@@ -10,17 +10,11 @@ from proxy import assembly
 from proxy.assembly import (
     local_address_towards,
     make_listeners,
-    make_pipelines,
     make_settings,
-    rule_choices,
     shared_ranges,
 )
 from proxy.config.load import parse_config
-from proxy.counts import Counts
 from proxy.flow import CLIENT, SERVER, TCP, UDP
-from proxy.repair.catalog import CatalogError
-from proxy.repair.pipeline import Pipeline
-from proxy.sip.registry import VIA
 
 SERVER_AT = ((UDP, "10.0.0.5", 5060),)
 
@@ -143,41 +137,3 @@ def test_a_range_is_named_once():
     made = config(rest="networks: {local: [10.0.0.0/8]}")
     addresses = ((UDP, "10.0.0.5", 5060), (UDP, "10.0.0.6", 5060), (UDP, "192.168.0.1", 5060))
     assert shared_ranges(made, addresses) == (ip_network("10.0.0.0/8"), ip_network("192.168.0.0/16"))
-
-
-# -- rules
-
-
-def test_a_choice_is_the_mode_and_the_settings_of_a_rule():
-    made = config(rest="repair: {contact-missing: {mode: report, host: domain}, via-missing: off, maxfwd: {}}")
-    assert rule_choices(made) == {
-        "contact-missing": {"mode": "report", "host": "domain"}, "via-missing": {"mode": "off"}, "maxfwd": {},
-    }  # fmt: skip
-
-
-def test_rules_for_via_are_kept_apart(monkeypatch):
-    """They run before the message can be matched to a transaction; the others after that."""
-    made = []
-
-    class Seen(Pipeline):
-        __slots__ = ()
-
-        def __init__(self, rules, modes, counts, local_networks):
-            made.append((tuple(rules), counts, local_networks))
-            super().__init__(rules, modes, counts, local_networks)
-
-    monkeypatch.setattr(assembly, "Pipeline", Seen)
-    counts = Counts(3)
-    networks = (ip_network("10.0.0.0/8"),)
-    make_pipelines(config(), counts, networks)
-    (main, *rest), (via, *_) = made
-    assert rest == [counts, networks]
-    assert via
-    assert all(VIA in rule.touches for rule in via)
-    assert main
-    assert not any(VIA in rule.touches for rule in main)
-
-
-def test_a_rule_that_does_not_exist_is_told():
-    with pytest.raises(CatalogError, match="no-such-rule"):
-        make_pipelines(config(rest="repair: {no-such-rule: off}"), Counts(3), ())

@@ -14,6 +14,13 @@ def test_an_ipv6_address_gets_its_brackets(host, written):
     assert host_octets(host) == written
 
 
+def test_the_zone_of_a_link_local_address_stays_here():
+    """RFC 3261 section 25.1 has none in a host; the socket needs it."""
+    flow = Flow(Listener(0, CLIENT, TCP, "::", 5060, "::1", 5060), "fe80::1%eth0", 4711, 7)
+    assert (flow.source, flow.received) == (b"[fe80::1]", b"fe80::1")
+    assert flow.address == ("fe80::1%eth0", 4711)
+
+
 def test_a_listener_shows_its_public_address_and_never_the_bound_one():
     listener = Listener(0, CLIENT, UDP, "0.0.0.0", 5060, "2001:db8::1", 6060)
     assert listener.sent_by == b"[2001:db8::1]:6060"

@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-from proxy.assembly import make_pipelines
 from proxy.config.load import parse_config
 from proxy.core.proxy_core import ProxyCore
 from proxy.core.settings import CoreSettings
@@ -14,6 +13,7 @@ from proxy.counts import Counts
 from proxy.events import FlowClosed, MessageReceived, TargetsResolved
 from proxy.flow import CLIENT, SERVER, TCP, UDP, Listener
 from proxy.gauges import CoreGauges
+from proxy.ruling import make_pipelines
 from tests.support.wire_end import request
 
 LISTENERS = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from proxy.assembly import make_listeners, make_pipelines, make_settings
+from proxy.assembly import make_listeners, make_settings
 from proxy.certificate import CertificateError
 from proxy.config.load import parse_config
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
 from proxy.flow import TLS, UDP
+from proxy.ruling import make_pipelines
 from proxy.sockets import Sockets, stun_questions
 from proxy.transport.udp import UdpPort
 from tests.support.certificates import Authority
@@ -20,8 +21,7 @@ SERVER = (UDP, "127.0.0.9", 5060)
 
 def settings(listen, sections="", server="sip:127.0.0.9:5060"):
     text = (
-        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\n"
-        f"listen:\n{listen}{sections}"
+        f"server: {{domain: example.com, uri: '{server}', bind: 'udp://127.0.0.1:5070'}}\nlisten:\n{listen}{sections}"
     )
     return parse_config(text, "edge.yaml", {"HOME": "/nonexistent"})
 
@@ -72,6 +72,12 @@ def test_the_bounds_are_those_of_the_file():
     assert (limits.max_head, limits.max_body, limits.handshake, limits.ping) == (2000, 3000, 3.0, 7.0)
     assert (limits.idle, limits.connections) == (9.0, 5)
     assert ws.rules.max_message == 5000
+
+
+def test_all_client_entrances_have_one_limit_and_the_server_some_more():
+    one, other, *_, side = transports("  - tcp://127.0.0.1:5060\n  - ws://127.0.0.1:80\n", "limits: {flows: 5}\n")
+    assert one.entrance._together is other.entrance._together is side.entrance._together
+    assert side.limits.connections > one.limits.connections
 
 
 @pytest.fixture

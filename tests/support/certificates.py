@@ -47,9 +47,7 @@ class Authority:
         made = self._sign(name(common), key.public_key(), start, days, names if alternatives else None, False)
         files = (self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
         files[0].write_bytes(made.public_bytes(PEM))
-        files[1].write_bytes(
-            key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
+        files[1].write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         return files
 
     def _sign(self, subject, public_key, start, days, names, is_authority):

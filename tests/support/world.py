@@ -12,7 +12,7 @@ from hashlib import blake2s
 from ipaddress import ip_address
 from typing import Any
 
-from proxy.assembly import make_pipelines, make_settings
+from proxy.assembly import make_settings
 from proxy.config.model import Config
 from proxy.core.proxy_core import ProxyCore
 from proxy.core.tokens import FOLD
@@ -20,6 +20,7 @@ from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Record, Send, StoreBindings
 from proxy.events import BindingsStored, Event, FlowOpened, TargetsResolved
 from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, TCP, TLS, TRANSPORTS, UDP, Flow, Listener
+from proxy.ruling import make_pipelines, make_profiles
 from tests.support.clock import run_core_until
 from tests.support.party import Party
 from tests.support.placeholder import Names
@@ -104,7 +105,8 @@ class World:
             settings = replace(settings, health_interval=0.0)
         self.counts = Counts(len(self.listeners))
         pipelines = make_pipelines(config, self.counts, settings.local_networks)
-        self.core = ProxyCore(settings, *pipelines, self.counts, (KEY,), Sequence16())
+        profiles = make_profiles(config, self.counts, settings.local_networks)
+        self.core = ProxyCore(settings, *pipelines, self.counts, (KEY,), Sequence16(), profiles)
         if resolve:
             self.feed(TargetsResolved(self.addresses, self.now))
             self.outputs.clear()

@@ -102,7 +102,9 @@ def test_two_listeners_cannot_have_one_socket():
     ]
 
 
-@pytest.mark.parametrize("listen", [["tcp://10.0.0.2:80", "ws://10.0.0.2:80"], ["ws://10.0.0.2:80", "udp://10.0.0.2:80"]])
+@pytest.mark.parametrize(
+    "listen", [["tcp://10.0.0.2:80", "ws://10.0.0.2:80"], ["ws://10.0.0.2:80", "udp://10.0.0.2:80"]]
+)
 def test_sip_and_websocket_may_share_a_port(listen):
     assert found(listen=listen) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -224,7 +225,9 @@ def test_ports_that_browsers_refuse_are_worth_a_warning():
     """They show no more than ERR_UNSAFE_PORT in the console."""
     listen = ["tcp://10.0.0.2:5060", "ws://10.0.0.2:5060", {"uri": "wss://10.0.0.2:8443", "public_port": 5061}]
     server = {"domain": "example.com", "uri": "sip:10.0.0.5"}
-    config = Config.model_validate({"server": server, "listen": [*listen, "wss://10.0.0.2:443"]})
+    config = Config.model_validate(
+        {"server": server, "listen": [*listen, "wss://10.0.0.2:443"], "limits": {"flows": 100}}
+    )
     assert [(error.key, error.text) for error in warn_of_network(config)] == [
         ("listen[1].uri", "browsers refuse to connect to port 5060: use another one, such as 8443"),
         ("listen[2].public_port", "browsers refuse to connect to port 5061: use another one, such as 8443"),
@@ -288,3 +291,11 @@ def test_a_log_that_cannot_be_written(check, tmp_path):
     nowhere = tmp_path / "none" / "edge.log"
     assert check(log={"file": str(nowhere)}) == [("log.file", f"{nowhere} cannot be written by this user")]
     assert check(log={"file": str(tmp_path / "edge.log")}) == []
+
+
+def test_more_connections_than_files_are_worth_a_warning(monkeypatch):
+    """`check` says it; so does the log when sipmend starts."""
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (64, 1024))
+    server = {"domain": "example.com", "uri": "sip:10.0.0.5"}
+    config = Config.model_validate({"server": server, "listen": ["tcp://10.0.0.2:5060"]})
+    assert [error.key for error in warn_of_network(config)] == ["limits.flows"]

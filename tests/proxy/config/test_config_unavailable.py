@@ -23,8 +23,6 @@ def changed(path, value):
 EXAMPLES = [
     (("server", "targets", "*", "weight"), 3, "sharing calls by weight is not available in this version"),
     (("server", "in_dialog"), "follow", "`follow` is not available in this version; use server"),
-    (("profiles",), [{"name": "x"}], "profiles are not available in this version; take this section out"),
-    (("listen", "*", "profile"), "x", "profiles are not available in this version; take this key out"),
     (("plugins",), ["edge:Rule"], "rules of your own are not available in this version; take this section out"),
     (("store",), "redis://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
     (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),

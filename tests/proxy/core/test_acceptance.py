@@ -53,7 +53,7 @@ class TestAccepted:
         assert play.answer.values(b"contact") == [b"<sip:k@x>;expires=9, %b;expires=600;q=1" % CONTACT.encode()]
         (record,) = play.out
         assert isinstance(record, Record)
-        assert (record.rule, record.direction, record.header) == ("restore-contact", "to-client", "Contact")
+        assert (record.rule, record.direction, record.header) == ("expires-shrink", "to-client", "Contact")
 
     def test_refresh_does_not_wait_for_the_store(self, play):
         """Only what changes a binding waits for its commit (protocol 3.5)."""

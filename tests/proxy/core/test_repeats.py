@@ -37,7 +37,7 @@ def play() -> Play:
 def test_nothing_is_remembered_of_guests(play):
     known, message = play.answered()
     known.sender = None
-    play.repeats.take(known, message, ELSEWHERE, [])
+    play.repeats.take(known, message, known.key, ELSEWHERE, [])
     assert sender_of(known) is None
     assert play.repeats._absorbed == {}
 
@@ -46,8 +46,8 @@ def test_what_is_remembered_is_bounded(play):
     """A stranger repeats whatever it heard: the oldest is forgotten."""
     for number in range(1000):
         known, message = play.answered(number)
-        play.repeats.take(known, message, ELSEWHERE, [])
-        play.repeats.take(known, message, ELSEWHERE, [])
+        play.repeats.take(known, message, known.key, ELSEWHERE, [])
+        play.repeats.take(known, message, known.key, ELSEWHERE, [])
     assert len(play.repeats._absorbed) == 256
     play.node.bindings.move(play.binding, ELSEWHERE)
     assert play.repeats._absorbed == {}
@@ -57,7 +57,7 @@ def test_what_is_remembered_is_bounded(play):
 
 def test_move_of_somebody_else_changes_nothing(play):
     known, message = play.answered()
-    play.repeats.take(known, message, ELSEWHERE, [])
+    play.repeats.take(known, message, known.key, ELSEWHERE, [])
     other = Binding(b"b" + b"y" * 16, b"bob@example.com", b"bob", b"", 0, b"sip:bob@h", ALICE)
     play.node.bindings.commit(other, Flow(EDGE, "192.0.2.55", 5060))
     play.node.bindings.move(other, ELSEWHERE)

@@ -43,7 +43,6 @@ class TestAddresses:
         assert routes.is_client_address(parse_uri(uri)) is client
         assert routes.is_own_address(parse_uri(uri)) is own
 
-
     def test_learned(self, routes):
         """A listener has another address: the former stays ours, those of long ago are forgotten."""
         listener = Listener(0, CLIENT, UDP, "0.0.0.0", 5060, "203.0.113.10", 5060, frozenset((b"a.example",)))

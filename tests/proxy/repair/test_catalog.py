@@ -30,7 +30,7 @@ class Painted(Good):
         return Painted(self.name, chosen["colour"])
 
 
-CATALOG = Catalog([Good("contact-a"), Painted("contact-b"), Painted("contact-b-c"), Good("via", default=REPORT)])
+CATALOG = Catalog([Good("contact-a"), Painted("contact-b"), Painted("contact-b-c"), Good("via", default=REPORT)], ())
 
 
 class TestContract:

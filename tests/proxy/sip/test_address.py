@@ -112,7 +112,7 @@ def test_broken_uri_shows_when_asked_for(raw):
         (b"<sip:a@b>;tag=8x", b"8x"),
         (b"sip:a@b ; TAG = 8x", b"8x"),
         (b"<sip:a@b;tag=no>", None),
-        (b"<sip:a@b>;x=\";tag=no\";tag=yes", b"yes"),
+        (b'<sip:a@b>;x=";tag=no";tag=yes', b"yes"),
         (b"<sip:a@b>;tag", b""),
     ],
 )
@@ -153,7 +153,7 @@ DISPLAYS = st.one_of(
     ),
 )
 ADDRS = st.sampled_from([b"sip:a@b", b"sips:a,b;c@[::1]:5061;lr?x=y", b"tel:+1-2", b"sip:%00@b"])
-PARAMS = st.sampled_from([b"", b";tag=1", b" ; a = b", b'\r\n ;x=",;<>";y', b";+sip.instance=\"<urn:x>\";q=0.5"])
+PARAMS = st.sampled_from([b"", b";tag=1", b" ; a = b", b'\r\n ;x=",;<>";y', b';+sip.instance="<urn:x>";q=0.5'])
 
 
 @given(DISPLAYS, st.sampled_from([b"", b" ", b"\r\n\t"]), ADDRS, PARAMS, ADDRS)

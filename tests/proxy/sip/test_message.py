@@ -18,7 +18,7 @@ OCTETS = (
     b"INVITE sip:bob@example.com SIP/2.0\r\n"
     b"v:  SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa , SIP/2.0/TCP h;branch=z9hG4bKb\r\n"
     b"Via: SIP/2.0/TLS g;branch=z9hG4bKc\r\n"
-    b"f: \"A, \xe4\" <sip:alice@example.com>\r\n ;tag=1\r\n"
+    b'f: "A, \xe4" <sip:alice@example.com>\r\n ;tag=1\r\n'
     b"TO : <sip:bob@example.com>\r\n"
     b"i:\tc1\r\n"
     b"CSeq: 7\r\n  INVITE\r\n"
@@ -179,7 +179,7 @@ class TestViews:
         [
             ((), 0),
             ((b"Via: SIP/2.0/UDP a",), 1),
-            ((b"Via: SIP/2.0/UDP a;x=\",\"",), 1),
+            ((b'Via: SIP/2.0/UDP a;x=","',), 1),
             ((b"Via: SIP/2.0/UDP a,",), 1),
             ((b"Via: SIP/2.0/UDP a, SIP/2.0/UDP b",), 2),
             ((b"Via: SIP/2.0/UDP a", b"v: SIP/2.0/UDP b"), 2),

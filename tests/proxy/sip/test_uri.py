@@ -263,7 +263,7 @@ def test_unescaping(user, plain, canonical):
         (b"100%", b"100%25"),
         (b"a%4", b"a%254"),
         (b"a b@c:d", b"a%20b%40c%3Ad"),
-        (b"\x00<\">\r\n", b"%00%3C%22%3E%0D%0A"),
+        (b'\x00<">\r\n', b"%00%3C%22%3E%0D%0A"),
         ("ü".encode(), b"%C3%BC"),
     ],
 )

@@ -200,6 +200,36 @@ def test_other_troubles(path, code, text):
     assert module.complaint(path, error) == f"{path} {text}"
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_taken_away_while_in_use_is_made_anew(path, opened, replaced):
+    """What is written to a file without a name is lost: SQLite would not say so."""
+    database = opened(path)
+    database.write({b"b1": row()})
+    for file in path.parent.iterdir():
+        file.unlink()
+    if replaced:
+        filled(path, 2)
+    with pytest.raises(sqlite3.OperationalError, match="taken away"):
+        database.write({b"b2": row("bob")})
+    database.write({b"b2": row("bob")})
+    assert len(opened(path).load()) == (3 if replaced else 1)
+
+
+def test_a_file_that_cannot_be_made_anew_is_tried_again(path, opened):
+    database = opened(path)
+    for file in path.parent.iterdir():
+        file.unlink()
+    path.write_bytes(b"x" * 5000)
+    for _ in range(2):
+        with pytest.raises(sqlite3.Error):
+            database.write({b"b2": row("bob")})
+    path.unlink()
+    with pytest.raises(sqlite3.OperationalError, match="made anew"):
+        database.write({b"b2": row("bob")})
+    database.write({b"b2": row("bob")})
+    assert len(opened(path).load()) == 1
+
+
 # -- versions
 
 

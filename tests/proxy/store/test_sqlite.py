@@ -158,8 +158,10 @@ def test_answers_do_not_wait_for_a_disk_that_hangs(bench):
     assert bench.done[-1] == ("carol",), "and answers wait again"
 
 
-def test_disk_that_refuses_is_tried_again(bench):
-    bench.database.trouble = sqlite3.OperationalError("disk I/O error")
+@pytest.mark.parametrize("trouble", [sqlite3.OperationalError("disk I/O error"), OverflowError("too large")])
+def test_disk_that_refuses_is_tried_again(bench, trouble):
+    """Whatever the thread meets: it must not end, or nothing would ever be written again."""
+    bench.database.trouble = trouble
     bench.saves("alice", "bob")
     bench.commit()
     assert bench.done == [("alice", "bob")], "clients are not made to wait for it"

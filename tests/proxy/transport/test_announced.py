@@ -133,3 +133,13 @@ def test_addresses_become_plain():
     assert [plain(ip_address(text)) for text in ("::ffff:10.0.0.1", "2001:DB8::1", "10.0.0.1")] == [
         "10.0.0.1", "2001:db8::1", "10.0.0.1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ["eth0", "a;branch=z9hG4bKx", "\x1b[31m"])
+def test_an_address_with_a_zone_is_none(zone):
+    """What stands behind `%` is free text for Python, and would go into Via and log lines."""
+    with pytest.raises(ProxyHeaderError):
+        read_proxy_header(b"PROXY TCP6 fe80::1%%%b ::1 1 2\r\n" % zone.encode())
+    trusted = (ip_network("10.0.0.0/8"),)
+    for written in (f"fe80::1%{zone}", f"[fe80::1%{zone}]:4711"):
+        assert forwarded_for([f"{written}, 10.0.0.1"], ("10.0.0.2", 5), trusted) is None

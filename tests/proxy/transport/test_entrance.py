@@ -276,11 +276,42 @@ def test_who_does_not_say_what_it_is_has_to_go(make, octets, more):
 
 
 def test_those_who_wait_take_places_too(make):
-    bench = make(TCP, connections=1)
-    bench.client()
-    second = bench.client(MESSAGE)
+    """The one that waits longest is closed for whoever comes: a flood of silent connections keeps nobody out."""
+    bench = make(TCP, connections=2)
+    first, second = bench.client(), bench.client()
+    bench.reactor.until(lambda: len(bench.entrance.waiting) == 2)
+    bench.client(MESSAGE)
     bench.until_dropped("connections_full")
-    assert bench.is_closed(second)
+    bench.flow()
+    assert bench.is_closed(first)
+    assert list(bench.entrance.waiting) != []
+    second.close()
+
+
+def test_entrances_together_have_one_limit(make):
+    bench = make(TCP, connections=1)
+    other = StreamPort(
+        bench.listeners[0], bench.reactor, bench.flows, bench.deliver, bench.time.seconds, bench.ports[0].limits,
+        bench.counts,
+    )  # fmt: skip
+    entrance = Entrance(bench.reactor, [other], bench.notes.append, together=bench.entrance._together)
+    silent = bench.client()
+    assert entrance.buildProtocol(None) is not None
+    assert bench.is_closed(silent)
+    bench.client(MESSAGE)
+    bench.flow()
+    assert entrance.buildProtocol(None) is None
+    assert bench.counts.dropped["connections_full"] == 2
+
+
+def test_who_does_not_end_its_handshake_makes_room_too(make):
+    bench = make(WS, connections=1)
+    slow = bench.client(b"GET / HTTP/1.1\r\n")
+    bench.reactor.until(lambda: bench.ports[0].greeting)
+    bench.client(upgrade())
+    bench.flow()
+    assert bench.is_closed(slow)
+    assert bench.counts.dropped["connections_full"] == 1
 
 
 def test_a_client_that_leaves_before_it_said_anything_leaves_nothing(make):

@@ -122,6 +122,13 @@ def test_sip_inside_tls(bench, authority):
     assert client.certificate_names == ["edge.example.com"]
 
 
+def test_the_flow_knows_which_name_was_asked_for(bench, authority):
+    """SNI (RFC 6066 section 3): a Route with that name is ours (protocol 7.4)."""
+    client = bench.client(client_context(authority), "Other.example.com").shake()
+    client.send(MESSAGE)
+    assert bench.until(MessageReceived).flow.asked == b"other.example.com"
+
+
 def test_there_is_no_flow_before_the_first_octet_inside(bench):
     """Who only shakes hands is not known to the core."""
     bench.client().shake()

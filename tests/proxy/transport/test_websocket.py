@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 from ipaddress import ip_network
+from types import ModuleType
 
 import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
 from websockets.frames import Opcode
+from websockets.http11 import Request
 from websockets.uri import parse_uri
 
 from proxy.events import GOING_AWAY, MessageReceived
 from proxy.flow import CLIENT, WS, Flow, Listener
 from proxy.transport.contract import StreamLimits, WebSocketRules
-from proxy.transport.websocket import MAX_HANDSHAKE, WebSocketConnection
+from proxy.transport.websocket import MAX_HANDSHAKE, WebSocketConnection, host_of
 from tests.support.transport_ends import Owner, Wire
 
 LISTENER = Listener(0, CLIENT, WS, "127.0.0.1", 8080, "127.0.0.1", 8080)
@@ -109,6 +112,18 @@ def test_a_browser_gets_its_subprotocol_and_no_compression():
     assert bench.connection.flow.address == SOURCE
 
 
+def test_the_flow_knows_which_host_was_asked_for():
+    assert Bench().open().connection.flow.asked == b"edge.example.com"
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [("Edge.example.com:8443", b"edge.example.com"), ("[2001:DB8::1]:443", b"[2001:db8::1]"), ("a b", b""), ("", b"")],
+)
+def test_a_host_field(value, host):
+    assert host_of(value) == host
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_a_handshake_may_come_in_any_pieces(size):
     bench = Bench()
@@ -124,6 +139,20 @@ def test_messages_right_behind_the_handshake_are_not_lost():
     twin.send_text(MESSAGE)
     bench.connection.dataReceived(b"".join(client.data_to_send() + twin.data_to_send()))
     assert bench.messages == [MESSAGE]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_an_open_connection_keeps_nothing_of_its_handshake(size):
+    """A browser's header fields take more memory than all the rest of an idle client."""
+    bench = Bench()
+    bench.request(size=size, Cookie="very-long")
+    seen, todo = set(), [bench.connection.__dict__]
+    while todo:
+        each = todo.pop()
+        if id(each) not in seen and not isinstance(each, type | ModuleType | Bench):
+            seen.add(id(each))
+            assert not isinstance(each, Request)
+            todo += gc.get_referents(each)
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
