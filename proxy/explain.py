@@ -67,6 +67,7 @@ class Setting:
     targets: tuple[tuple[int, str, int], ...] = ()  # transport, host and port of the server, for a round trip
     domain: bytes = b""
     local_networks: tuple[Network, ...] = ()
+    shown: frozenset[str] | None = None  # the rules whose records are wanted; None for all
 
 
     def only(self, names: Sequence[str]) -> Setting:
