@@ -128,8 +128,7 @@ def parse_source(text: str) -> Source:
 
 
 class DryRun:
-    """Explains many messages with one setting. What it remembers is bounded, and nothing of one message changes what is
-    said of another."""
+    """Explains many messages with one setting, each as if it were the only one. What it remembers is bounded."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting

@@ -16,7 +16,7 @@ LAYERS = {
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
     "proxy.explain_setting": [
-        "proxy.explain", "proxy.assembly", "proxy.config", "proxy.repair", "proxy.flow", "plugins",
+        "proxy.explain", "proxy.assembly", "proxy.ruling", "proxy.config", "proxy.repair", "proxy.flow",
     ],
     "proxy.sockets": [
         "proxy.reflexive", "proxy.open_files", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects",
@@ -35,7 +35,8 @@ LAYERS = {
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "proxy.binding",
     ],
     "proxy.doctor": [
-        "proxy.explain", "proxy.capture", "proxy.repair", "proxy.sip", "proxy.effects", "proxy.flow",
+        "proxy.explain", "proxy.capture", "proxy.config.shipped", "proxy.config.units", "proxy.repair", "proxy.sip",
+        "proxy.pattern", "proxy.effects", "proxy.flow",
     ],
     "proxy.explain_text": ["proxy.roundtrip", "proxy.explain", "proxy.effects"],
     "proxy.roundtrip": [
@@ -92,11 +93,11 @@ GUARDED = {
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
     "proxy.config": [
         "proxy.ruling", "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.dry_commands",
-        "proxy.demo", "proxy.explain_setting",
+        "proxy.demo", "proxy.explain_setting", "proxy.doctor.remedy",
     ],
     "plugins": [
         "proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.dry_commands", "proxy.demo",
-        "proxy.explain", "proxy.explain_setting",
+        "proxy.explain",
     ],
 }
 

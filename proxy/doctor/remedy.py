@@ -9,14 +9,22 @@ from typing import Any, Final
 import yaml
 
 from proxy.capture.captured import Endpoint
+from proxy.config.shipped import SHIPPED
+from proxy.config.units import parse_host
 from proxy.doctor.report import CLIENT, Party, Report
+from proxy.pattern import Pattern
 from proxy.repair.rule import REPAIR, Rule
 
 _LISTEN: Final = {"udp": "udp://0.0.0.0:5060", "tcp": "tcp://0.0.0.0:5060", "ws": "ws://0.0.0.0:8080"}
-_DOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
-_LONGEST_DOMAIN: Final = 253
 # What of a User-Agent goes into a pattern: nothing that means something to YAML, to patterns, or to `${NAME}`.
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{1,40}")
+
+# The profiles that are there without being set.
+_SHIPPED: Final = [
+    (profile.name, Pattern(profile.match.user_agent))
+    for profile, _ in SHIPPED
+    if profile.match is not None and profile.match.user_agent is not None
+]
 
 _HEAD: Final = """\
 # The settings with which sipmend mends what was found. Check the addresses: those of the
@@ -31,7 +39,7 @@ def settings(report: Report, server: Endpoint | None, rules: tuple[Rule, ...]) -
     if not found:
         return ""
     data: dict[str, Any] = {
-        "server": {"domain": _domain(report.domain), "uri": _uri(server)},
+        "server": _server(report.domain, server),
         "public_address": "203.0.113.10",
         "listen": [_LISTEN[name] for name in _LISTEN if name in report.transports] or [_LISTEN["udp"]],
         "repair": dict.fromkeys(sorted({name for _, name in found if default.get(name) == REPAIR}), REPAIR),
@@ -73,24 +81,29 @@ def _profile(party: Party, names: list[str]) -> dict[str, Any] | None:
     if found is None or party.kind != CLIENT:
         return None
     word = found[0]
-    return {
-        "name": word.lower(),
-        "match": {"user_agent": f"{word}*"},
-        "repair": dict.fromkeys(sorted(names), REPAIR),
-    }
+    profile: dict[str, Any] = {"name": f"{word.lower()}-repairs", "match": {"user_agent": "^" + re.escape(word)}}
+    for shipped, pattern in _SHIPPED:
+        if pattern.found(party.agent.encode("utf-8", "replace")):
+            profile["base"] = shipped  # of the profiles that fit only one counts
+    profile["repair"] = dict.fromkeys(sorted(names), REPAIR)
+    return profile
 
 
 def _domain(domain: str) -> str:
     """The domain if it can be one; names of the capture's senders are theirs to choose."""
-    fits = len(domain) <= _LONGEST_DOMAIN and _DOMAIN.fullmatch(domain)
-    return domain if fits or _is_address(domain) else "example.com"
+    try:
+        return str(parse_host(domain))
+    except ValueError:
+        return "example.com"
 
 
-def _uri(server: Endpoint | None) -> str:
+def _server(domain: str, server: Endpoint | None) -> dict[str, str]:
     host, port = server or ("10.0.0.5", 5060)
     if not _is_address(host):
-        return "sip:10.0.0.5:5060"
-    return f"sip:[{host}]:{port or 5060}" if ":" in host else f"sip:{host}:{port or 5060}"
+        return {"domain": _domain(domain), "uri": "sip:10.0.0.5:5060"}
+    if ":" in host:
+        return {"domain": _domain(domain), "uri": f"sip:[{host}]:{port or 5060}", "bind": "udp://[::]:5070"}
+    return {"domain": _domain(domain), "uri": f"sip:{host}:{port or 5060}"}
 
 
 def _is_address(text: str) -> bool:
