@@ -8,6 +8,7 @@ from plugins import (
     contact_unreachable,
     content_length,
     maxfwd,
+    server_domain,
     via_missing,
 )
 from proxy.repair.rule import Rule
@@ -20,6 +21,7 @@ ORDER: tuple[Rule, ...] = (
     # routing
     *maxfwd.RULES,
     # addresses
+    *server_domain.RULES,
     *contact_missing.RULES,
     *contact_unparsable.RULES,
     *contact_unreachable.RULES,

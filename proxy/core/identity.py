@@ -6,6 +6,7 @@ Canonical forms are memoised by the octets they came from: the same few URIs com
 from __future__ import annotations
 
 from proxy.core.settings import CoreSettings
+from proxy.repair.reach import host_address
 from proxy.sip.address import NameAddr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Response
@@ -20,10 +21,11 @@ _VISUAL_SEPARATORS = b"-.()"
 class Identity:
     """Canonical AoRs under one configuration. `own_hosts` are the hosts (lower case) that mean `domain`."""
 
-    __slots__ = ("_domain", "_learned", "_memo", "_own_hosts")
+    __slots__ = ("_domain", "_learned", "_memo", "_named", "_own_hosts")
 
     def __init__(self, settings: CoreSettings) -> None:
         self._domain = settings.domain
+        self._named = host_address(settings.domain) is None
         own = {settings.domain, *settings.aliases}
         for listener in settings.listeners:
             own.add(listener.public_host.lower())
@@ -70,10 +72,19 @@ class Identity:
             return number + b"@" + self._domain
         if uri.scheme not in (b"sip", b"sips"):
             return b""
-        host = uri.host.lower()
-        if self.is_own_host(host):
-            host = self._domain
-        return canonical_user(uri.user or b"") + b"@" + host
+        return canonical_user(uri.user or b"") + b"@" + self._canonical_host(uri.host.lower())
+
+    def renewed(self, aor: bytes) -> bytes:
+        """A canonical AoR of an earlier run, which may have known other hosts as ours."""
+        user, _, host = aor.rpartition(b"@")
+        return user + b"@" + self._canonical_host(host)
+
+    def _canonical_host(self, host: bytes) -> bytes:
+        # No domain is an address: it stands there for want of the domain, whoever repairs that (server-domain).
+        # Where the domain itself is one, the others are other domains.
+        if self.is_own_host(host) or (self._named and host_address(host) is not None):
+            return self._domain
+        return host
 
 
 def contact_key(uri: Uri) -> tuple[bytes, bytes]:

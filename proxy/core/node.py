@@ -11,6 +11,7 @@ from proxy.core.bindings import Bindings
 from proxy.core.flows import Flows
 from proxy.core.guests import Guests
 from proxy.core.identity import Identity
+from proxy.core.known_hosts import KnownHosts
 from proxy.core.own_repairs import OwnRepairs
 from proxy.core.profiles import Profiles
 from proxy.core.repairs import Names, Repairs, server_listener
@@ -19,6 +20,7 @@ from proxy.core.targets import Targets
 from proxy.core.tokens import TokenMint
 from proxy.counts import Counts
 from proxy.repair.pipeline import Pipeline
+from proxy.repair.reach import host_address
 from proxy.transaction.layer import TransactionLayer
 
 
@@ -65,7 +67,9 @@ class Node:
         self.bindings = Bindings(settings, self.mint)
         self.guests = Guests(settings, self.mint)
         self.identity = Identity(settings)
-        self.names = Names(settings, self.guests)
+        # Where an address stands for the domain, another address is no mistake.
+        hosts = KnownHosts(settings, self.identity, self.targets) if host_address(settings.domain) is None else None
+        self.names = Names(settings, self.guests, hosts)
         self.use_pipelines(pipeline, via_pipeline, profiles)
         self.layer = TransactionLayer(settings.timers, counts)
         # The listener whose address stands for us at the server, constant for every client (protocol 4.1).

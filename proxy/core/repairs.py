@@ -12,7 +12,7 @@ from proxy.effects import Effect
 from proxy.flow import SERVER, TRANSPORTS, Flow, Listener
 from proxy.repair.pipeline import Pipeline
 from proxy.repair.reach import reach_of
-from proxy.repair.rule import ABSENT, LEFT, REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT, Context
+from proxy.repair.rule import ABSENT, LEFT, REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT, Context, Hosts
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, Response
 from proxy.sip.uri import escape_user
@@ -21,11 +21,12 @@ from proxy.sip.uri import escape_user
 class Sender:
     """The client that a message comes from: one with a binding, or a guest."""
 
-    __slots__ = ("_names", "binding")
+    __slots__ = ("_names", "binding", "hosts")
 
     def __init__(self, binding: Binding | None, names: Names) -> None:
         self.binding = binding
         self._names = names
+        self.hosts: Hosts | None = names.hosts
 
     def shown(self, message: Message, flow: Flow) -> bytes:
         """The one Contact URI that stands for this client towards the server (protocol 2.3 and 4.1)."""
@@ -35,11 +36,12 @@ class Sender:
 class Names:
     """The URIs by which clients are known to the server: `sip:USER@SERVER-SIDE-ADDRESS:PORT;transport=T;b=TOKEN`."""
 
-    __slots__ = ("_guests", "_token_user", "address")
+    __slots__ = ("_guests", "_token_user", "address", "hosts")
 
-    def __init__(self, settings: CoreSettings, guests: Guests) -> None:
+    def __init__(self, settings: CoreSettings, guests: Guests, hosts: Hosts | None = None) -> None:
         self._guests = guests
         self._token_user = settings.contact_user == "token"
+        self.hosts = hosts
         listener = server_listener(settings, settings.server_transport)
         self.address = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)
 

@@ -46,7 +46,8 @@ class ResponseContext:
 
     `binding` is the client it came from (None: a guest), or the one it was delivered to; `marked` the one that our
     Record-Route in it names, for a request of a client within a dialog. `via_before` is the client's
-    own Via line where ours had to take its place; empty bytes if it had none.
+    own Via line where ours had to take its place; empty bytes if it had none. `from_to` are the client's own From and
+    To lines, by name, where they did not leave as they came.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class ResponseContext:
         "cancelled",
         "flow",
         "from_client",
+        "from_to",
         "guest",
         "home",
         "layer",
@@ -99,6 +101,7 @@ class ResponseContext:
         self.via_before: bytes | None = None
         self.routes: tuple[bytes, ...] = ()  # our Record-Routes in it
         self.vias: tuple[bytes, ...] = ()  # of the request, once an answer came with others: the next will, too
+        self.from_to: dict[bytes, bytes] | None = None
         self.branches: list[ClientTransaction] = []
         self.attempts: Alternatives | None = None
         self.best: BestResponse = NONE_YET

@@ -40,6 +40,7 @@ def _is_over(binding: Binding, node: Node) -> bool:
         binding.contact_key = contact_key(parse_name_addr(b"<%b>" % binding.contact).uri)
     except HeaderError:
         return True
+    binding.aor = node.identity.renewed(binding.aor)
     binding.user = user_of(binding.aor)
     if binding.shown:
         # Our address on the server side may be another one than it was.

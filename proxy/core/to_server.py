@@ -10,6 +10,7 @@ from proxy.core.forwarding import has_looped, loop_mark, spend_hop
 from proxy.core.hops import Hop, settle_hop
 from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
+from proxy.core.own_lines import changed_lines
 from proxy.core.registration import is_nameable, prepare, read_registration
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.route_sets import note_ignored, note_strict, restore_routes
@@ -84,11 +85,11 @@ class ToServer:
         context = ResponseContext(self._home, node.layer, received, flow, server)
         context.binding = binding
         context.guest = guest
-        context.registration = registration
-        context.second_hop = second_hop
+        context.registration, context.second_hop = registration, second_hop
         context.sent_by_port = received.via.port if hop is None else hop.port
         if removed.mark is not None and received.to.tag is not None:
             context.marked = node.bindings.by_token(removed.mark.subject)
+        context.from_to = changed_lines(received, request)
         if via_before is not None:
             context.note_via(via_before)
         self._branches.begin(context, request, target, leaving, mark, out)

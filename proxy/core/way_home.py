@@ -10,6 +10,7 @@ from proxy.core.field_values import username
 from proxy.core.forwarding import measure, pop_via
 from proxy.core.node import Node
 from proxy.core.outbound import add_flow_timer, answer_keep
+from proxy.core.own_lines import restore_lines
 from proxy.core.refusal import RETRY_AFTER, refusal_tag, restore_via
 from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
@@ -137,6 +138,8 @@ class WayHome:
     ) -> bool:
         """Undo what was done to the request; false if the answer has to wait for the store."""
         status = response.status
+        if context.from_to is not None:
+            restore_lines(response, context.from_to, context.flow, self._node.own, out)
         if context.via_before is not None:
             # Ours stood in for a Via that was missing or unreadable: the client gets back what it wrote.
             restore_via(response, context.via_before)

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.repair.rule import Edit, Insert, Remove, Replace, Rule
 from proxy.sip.address import parse_name_addr
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Message, line_value
+from proxy.sip.message import Message, Request, line_value
 from proxy.sip.registry import (
     CALL_ID,
     CANON,
@@ -28,6 +28,7 @@ from proxy.sip.registry import (
     TO,
     VIA,
 )
+from proxy.sip.uri import parse_uri, with_host
 from proxy.sip.via import first_value
 
 # The proxy writes Route, Record-Route and Path itself (RFC 3261 section 16, RFC 3327); Call-ID and CSeq identify
@@ -72,6 +73,10 @@ def _remember(known: tuple[tuple[bytes, ...], bytes, bytes]) -> None:
 def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
     taken: set[int] = set()
     for edit in edits:
+        if isinstance(edit, Replace) and edit.line == 0:
+            _check_start(edit, rule, message)
+            taken.add(0)
+            continue
         name = _named(edit, message)
         if name in FORBIDDEN:
             raise GuardError(f"{rule.name} may not edit {_label(name)}: the proxy or the dialog depends on it")
@@ -89,6 +94,22 @@ def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
             _check_via(edit, rule, message)
         elif name in (FROM, TO):
             _check_tag(edit, name, rule, message)
+
+
+def _check_start(edit: Replace, rule: Rule, message: Message) -> None:
+    """Of the start line the host of a Request-URI may change, and that port, by a rule that says so."""
+    if START not in rule.touches or not isinstance(message, Request):
+        raise GuardError(f"{rule.name} may not edit the start line: the proxy or the dialog depends on it")
+    parts = edit.text.split(b" ")
+    try:
+        before = parse_uri(message.uri)
+        after = parse_uri(parts[1]) if len(parts) == 3 else None
+    except HeaderError as error:
+        raise GuardError(f"{rule.name} wrote a Request-URI that cannot be parsed: {error.text}") from error
+    if after is None or edit.text != b"%b %b SIP/2.0" % (message.method, parts[1]):
+        raise GuardError(f"{rule.name} wrote another start line than that of the request")
+    if with_host(before, after.host) != with_host(after, after.host) or not after.host:
+        raise GuardError(f"{rule.name} may change no more of a Request-URI than its host")
 
 
 def _named(edit: Edit, message: Message) -> bytes:

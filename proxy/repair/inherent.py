@@ -71,6 +71,11 @@ RESTORE_CONTACT: Final = Inherent(
     "Put the client's own Contact back into the 2xx to its REGISTER, octet for octet.",
     "Contact", TO_CLIENT, ("onsip/SIP.js/issues/852",), _NO_OTHER_WAY,
 )  # fmt: skip
+RESTORE_FROM_TO: Final = Inherent(
+    "restore-from-to", "RFC 3261 section 8.2.6.2",
+    "Put the client's own From and To back into answers, octet for octet, where a rule changed them.",
+    "From", TO_CLIENT, (), _NO_OTHER_WAY,
+)  # fmt: skip
 PAGE_INSTANCE: Final = Inherent(
     "page-instance", "RFC 5626 section 4.1",
     "Name a page that follows a closed one by the +sip.instance that the server knows.",
@@ -214,6 +219,6 @@ INHERENT: Final[tuple[Inherent, ...]] = (
     ROUTE_UNKNOWN, ROUTE_IGNORED, RR_NO_LR, RR_NO_TRANSPORT, RR_WSS, RR_BIND_IP, RR_LOST,
     RESTORE_URI, RURI_WRONG_USER, RURI_CASE_FOLDED, PAGE_INSTANCE, EXPIRES_MAX,
     CONTACT_LOOP, CONTACT_REDIRECT, SIZE_UDP,
-    RESTORE_CONTACT, EXPIRES_MISSING, EXPIRES_SHRINK, CONTACT_FOREIGN,
+    RESTORE_FROM_TO, RESTORE_CONTACT, EXPIRES_MISSING, EXPIRES_SHRINK, CONTACT_FOREIGN,
     VIA_PORT_ADDED, VIA_EXTRA, VIA_DTAG,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from proxy.effects import Effect, Note, Record
 from proxy.repair import guard
+from proxy.repair.edits import apply_edits
 from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
     HAS_LENGTH,
@@ -26,11 +27,9 @@ from proxy.repair.rule import (
     STAGES,
     TRAITS,
     Context,
-    Edit,
     Finding,
     Insert,
     Remove,
-    Replace,
     Rule,
 )
 from proxy.sip.errors import HeaderError
@@ -74,6 +73,8 @@ _USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in ra
 
 def label(name: bytes) -> str:
     """A canonical header name as the specification spells it."""
+    if not name:
+        return "Request-URI"
     return SPELLINGS.get(name, name).decode("utf-8", "backslashreplace")
 
 
@@ -273,24 +274,3 @@ def traits_of(message: Message) -> int:
         if b";" not in line or (b"<" in line and b"," not in line):
             traits |= ONE_CONTACT
     return traits if message.oddities else traits | PARSED_CLEANLY
-
-
-def apply_edits(edits: Sequence[Edit], message: Message) -> None:
-    """Carry out edits whose line numbers are all those of the message as it is now."""
-    if len(edits) == 1:
-        _apply(edits[0], message)
-        return
-    # From the last line to the first, so that the numbers of the others stay true; at one line the replacement
-    # comes before the insertions, and these in reverse, so that they end up in the order given.
-    order = sorted(range(len(edits)), key=lambda i: (edits[i].line, not isinstance(edits[i], Insert), i))
-    for i in reversed(order):
-        _apply(edits[i], message)
-
-
-def _apply(edit: Edit, message: Message) -> None:
-    if isinstance(edit, Replace):
-        message.replace(edit.line, edit.text)
-    elif isinstance(edit, Insert):
-        message.insert(edit.line, edit.name, edit.text)
-    else:
-        message.remove(edit.line)

@@ -158,6 +158,14 @@ def judge_contact(contact: NameAddr, flow: Flow, networks: Networks) -> int:
     return REACHABLE if same else OTHER_SOURCE
 
 
+def is_senders(host: bytes, flow: Flow) -> bool:
+    """Whether the host is the address the message came from, or one that leads nowhere outside its network."""
+    address = host_address(host)
+    if address is None:
+        return False
+    return classify_host(host) != REACHABLE or address == host_address(flow.remote_host.encode())
+
+
 def _at_home(address: Address, flow: Flow, networks: Networks) -> bool:
     """The packet came from that very address, and the server is in the same network."""
     return address == host_address(flow.remote_host.encode()) and any(address in network for network in networks)

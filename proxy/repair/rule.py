@@ -93,8 +93,23 @@ class Finding:
         self.line = line
 
 
+class Hosts(Protocol):
+    """Knows whom a host (in lower case) means."""
+
+    def is_proxy(self, host: bytes) -> bool:
+        """Whether it is an address or name of ours, or an alias of the server's domain."""
+
+    def is_server(self, host: bytes) -> bool:
+        """Whether it is an address of the server, or an alias of its domain: what the server takes for its own."""
+
+    def is_senders(self, host: bytes, flow: Flow) -> bool:
+        """Whether it is the address the message came from, or one that leads nowhere outside the sender's network."""
+
+
 class Naming(Protocol):
-    """Knows the name under which a client is reachable through us."""
+    """Knows the name under which a client is reachable through us; `hosts` is None where no host is known."""
+
+    hosts: Hosts | None
 
     def shown(self, message: Message, flow: Flow) -> bytes:
         """The one Contact URI that stands for the sender of this message towards the server."""

@@ -10,8 +10,8 @@ from ipaddress import ip_network
 from typing import Final
 
 from proxy.flow import CLIENT, TRANSPORTS, UDP, URI_TRANSPORTS, Flow, Listener
-from proxy.repair.reach import Networks, reach_of
-from proxy.repair.rule import REQUEST_IN, RESPONSE_IN, Context, Rule, Sample
+from proxy.repair.reach import Networks, is_senders, reach_of
+from proxy.repair.rule import REQUEST_IN, RESPONSE_IN, Context, Hosts, Rule, Sample
 from proxy.sip.contact import all_contacts, is_plain
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, Response
@@ -23,8 +23,24 @@ TOKEN: Final = b"k3v9x2m7q4w8z5c1"
 NETWORKS: Final[Networks] = tuple(ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 
 
+class SampleHosts:
+    """The proxy is 203.0.113.10 and 10.0.0.2, the server 10.0.0.5 and pbx.example.net."""
+
+    def is_proxy(self, host: bytes) -> bool:
+        return host in (b"203.0.113.10", b"10.0.0.2", b"edge.example.com", b"pbx.example.net")
+
+    def is_server(self, host: bytes) -> bool:
+        return host in (b"10.0.0.5", b"pbx.example.net")
+
+    def is_senders(self, host: bytes, flow: Flow) -> bool:
+        return is_senders(host, flow)
+
+
 class SampleNaming:
     """Names every sender by the user of its own address, at one server-side address and with one token."""
+
+    def __init__(self) -> None:
+        self.hosts: Hosts | None = SampleHosts()
 
     def shown(self, message: Message, flow: Flow) -> bytes:
         try:

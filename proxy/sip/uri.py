@@ -283,3 +283,17 @@ def _same_number(one: Uri, other: Uri) -> bool:
         for uri in (one, other)
     )
     return mine == theirs
+
+
+def with_host(uri: Uri, host: bytes) -> bytes | None:
+    """The URI as written but for its host, and without the port that belonged to that; None if it cannot be told."""
+    raw = uri.raw
+    end = raw.find(b":") + 1
+    if uri.user is not None:
+        end += len(uri.user) + 1 + (0 if uri.password is None else len(uri.password) + 1)
+    if not raw.startswith(uri.host, end) or (uri.user is not None and raw[end - 1 : end] != b"@"):
+        return None
+    rest = raw[end + len(uri.host) :]
+    if rest[:1] == b":":
+        rest = rest[1:].lstrip(b"0123456789")
+    return raw[:end] + host + rest

@@ -109,8 +109,15 @@ def test_a_user_at_the_new_address_is_a_user_of_the_domain(field, anna, pbx):
         Ladder(field)
         >> registration(anna, pbx, "T")
         >> anna.sends("MESSAGE sip:bob@example.com", from_=f"{aor};tag=1")
-        << pbx.gets("MESSAGE")
+        << pbx.gets("MESSAGE", from_="<sip:anna@example.com>;tag=1")
         >> moves()
         >> anna.sends("REGISTER sip:example.com", to=aor, from_=f"{aor};tag=1")
-        << pbx.gets("REGISTER", contact="<sip:anna@10.0.0.2:5070;transport=udp;b={T}>{*}", path="{*}", supported="path")
+        << pbx.gets(
+            "REGISTER",
+            from_="<sip:anna@example.com>;tag=1",
+            to="<sip:anna@example.com>",
+            contact="<sip:anna@10.0.0.2:5070;transport=udp;b={T}>{*}",
+            path="{*}",
+            supported="path",
+        )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.flows import call_out, registration
-from tests.support.ladder import Ladder, after, does, nothing
+from tests.support.ladder import Ladder, after, does, nothing, record
 from tests.support.world import World
 
 ABILITIES = {"accept": "*/*", "accept_encoding": "*", "accept_language": "*", "supported": "", "allow": None}
@@ -40,13 +40,17 @@ def test_preloaded_route_to_us_does_not_lead_further(field, anna):
     )
 
 
-@pytest.mark.parametrize(
-    "uri", ["sip:example.com", "sip:bob@example.com", "sip:203.0.113.10:5061", "sip:anna@203.0.113.10", "tel:+4930123"]
-)
+@pytest.mark.parametrize("uri", ["sip:example.com", "sip:bob@example.com", "sip:203.0.113.10:5061", "tel:+4930123"])
 def test_client_asks_for_somebody_else(field, anna, pbx, uri):
     """The server's domain, any user, any other port: for the server."""
     ladder = Ladder(field) >> anna.sends(f"OPTIONS {uri}") << pbx.gets(f"OPTIONS {uri}")
     assert ladder >> pbx.sends(200) << anna.gets(200)
+
+
+def test_client_asks_for_a_user_at_our_address(field, anna, pbx):
+    """A user of the server's domain is meant."""
+    ladder = Ladder(field) >> anna.sends("OPTIONS sip:anna@203.0.113.10", to="<sip:anna@example.com>")
+    assert ladder << record("server-domain", "Request-URI") << pbx.gets("OPTIONS sip:anna@example.com")
 
 
 @pytest.mark.parametrize("route", ["<sip:10.0.0.5;lr>", "<broken", "<sip:203.0.113.10;lr>, <sip:10.0.0.5;lr>"])

@@ -33,12 +33,13 @@ def registers_as(phone, k, to, token, **headers):
         phone.sends("REGISTER sip:example.com", to=to, **headers),
         k.gets(
             "REGISTER",
+            to="{*}",  # where it names us or an alias, server-domain mends it
             contact=f"<sip:{{*}}@10.0.0.2:5070;transport=udp;b={{{token}}}>{{*}}",
             path="{*}",
             supported="path",
         ),
         k.sends(200, contact=f"<sip:alice@10.0.0.2:5070;transport=udp;b={{{token}}}>;expires=600"),
-        phone.gets(200, contact="{*}"),
+        phone.gets(200, to="{*}", contact="{*}"),
     ]
 
 

@@ -106,13 +106,21 @@ def test_who_hides(headers, hidden):
 
 def test_a_new_address_of_ours_means_the_domain_from_then_on(identity):
     """Also where it was remembered as somebody else's."""
-    address = parse_name_addr(b"<sip:alice@198.51.100.99>")
-    assert identity.aor(address) == b"alice@198.51.100.99"
+    address = parse_name_addr(b"<sip:alice@edge2.example.com>")
+    assert identity.aor(address) == b"alice@edge2.example.com"
     identity.learn(b"198.51.100.99")
     identity.learn(b"Edge2.Example.com")
     assert identity.aor(address) == b"alice@example.com"
     assert identity.aor(parse_name_addr(b"<sip:alice@203.0.113.10>")) == b"alice@example.com"
     assert identity.is_own_host(b"EDGE2.example.com")
+
+
+@pytest.mark.parametrize("host", [b"192.168.1.5", b"8.8.8.8", b"[2001:db8::1]"])
+def test_an_address_stands_for_the_domain(identity, host):
+    """Nobody's domain is an address; rows of earlier runs are read alike."""
+    assert identity.aor(parse_name_addr(b"<sip:alice@%b:5070>" % host)) == b"alice@example.com"
+    assert identity.renewed(b"alice@" + host) == b"alice@example.com"
+    assert identity.renewed(b"alice@example.org") == b"alice@example.org"
 
 
 def test_of_many_addresses_the_latest_are_known(identity):

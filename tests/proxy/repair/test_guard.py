@@ -69,8 +69,13 @@ def test_line_ends(end):
     refused("line end or NUL", Insert(CONTACT, b"contact", b"Contact: <sip:a@b>" + end))
 
 
-@pytest.mark.parametrize("line", [-1, 0, END, 99])
-def test_lines_that_are_not_there_and_the_start_line(line):
+def test_the_start_line():
+    refused("start line", Replace(0, b"Contact: x"))
+    refused("there is no header line", Remove(0))
+
+
+@pytest.mark.parametrize("line", [-1, END, 99])
+def test_lines_that_are_not_there(line):
     refused("there is no header line", Replace(line, b"Contact: x"))
     refused("there is no header line", Remove(line))
 

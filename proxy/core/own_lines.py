@@ -1,0 +1,60 @@
+"""A client's own From and To lines: answers bring them back as it wrote them (protocol 5.6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.core.own_repairs import OwnRepairs
+from proxy.effects import Effect
+from proxy.flow import Flow
+from proxy.repair.inherent import RESTORE_FROM_TO
+from proxy.sip.address import parse_name_addr
+from proxy.sip.errors import HeaderError
+from proxy.sip.message import Request, Response, line_value
+from proxy.sip.registry import FROM, TO
+
+_REASON: Final = "the client gets back what it wrote"
+
+
+def changed_lines(received: Request, sent: Request) -> dict[bytes, bytes] | None:
+    """The From and To lines as received, by name, if they did not leave like that; None if they did."""
+    changed: dict[bytes, bytes] | None = None
+    for name in (FROM, TO):
+        index = received.index(name)
+        if index < 0:
+            continue
+        line = received.lines[index]
+        other = sent.index(name)
+        if other >= 0 and sent.lines[other] != line:
+            if changed is None:
+                changed = {}
+            changed[name] = line
+    return changed
+
+
+def restore_lines(
+    response: Response, own: dict[bytes, bytes], flow: Flow, repairs: OwnRepairs, out: list[Effect]
+) -> None:
+    """Put the client's own lines into an answer; To keeps the tag of the answer where the client wrote none."""
+    for name, line in own.items():
+        index = response.index(name)
+        if index < 0:
+            continue
+        before = response.lines[index]
+        after = line if name == FROM else _tagged(line, before)
+        if after == before:
+            continue
+        response.replace(index, after)
+        label = "From" if name == FROM else "To"
+        repairs.record(RESTORE_FROM_TO, response, flow, "to-client", before, after, _REASON, out, header=label)
+
+
+def _tagged(own: bytes, answered: bytes) -> bytes:
+    """The client's To line with the tag of the answer, if it has none of its own."""
+    try:
+        if parse_name_addr(line_value(own)).tag is not None:
+            return own
+        tag = parse_name_addr(line_value(answered)).tag
+    except HeaderError:
+        return answered
+    return own if tag is None else own.rstrip(b" \t") + b";tag=" + tag
