@@ -17,6 +17,7 @@ from proxy.repair.edits import apply_edits
 from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
     HAS_LENGTH,
+    NAMES_DOMAIN,
     OFF,
     ONE_CONTACT,
     ONE_MAX_FORWARDS,
@@ -68,6 +69,8 @@ class _Place:
 Entries = tuple[tuple[Judge, _Place], ...]
 Rows = tuple[tuple[Entries, ...], ...]  # by traits, then by reach
 
+# By domain: how a From or To names it, and how a start line ends that does.
+_namings: Final[dict[bytes, tuple[bytes, tuple[bytes, bytes]]]] = {}
 _USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in range(256))
 
 
@@ -112,23 +115,19 @@ class Pipeline:
             table = self._tables[stage][known] = _rows(places, stage, known)
         return table
 
-    def concerns(self, stage: int, method: bytes, message: Message, reach: int) -> bool:
-        """Whether any rule has to look at such a message at all; if not, `run` may be left out."""
-        return bool(self.rows(stage, method, message)[reach])
-
-    def rows(self, stage: int, method: bytes, message: Message) -> tuple[Entries, ...]:
-        """The rules that such a message meets, by reach."""
+    def rows(self, stage: int, method: bytes, message: Message, domain: bytes) -> tuple[Entries, ...]:
+        """The rules that such a message meets, by reach; `domain` is the server's."""
         table = self._tables[stage].get(method)
         if table is None:
             table = self._table(stage, method)
-        return table[traits_of(message)]
+        return table[traits_of(message, domain)]
 
     def run(self, stage: int, method: bytes, message: Message, context: Context, out: list[Effect]) -> None:
         """Put the message through the rules of its stage and method (of the CSeq, for a response).
 
         The message is edited in place: hand in the proxy's own copy. `context.reach` follows the edits.
         """
-        self.run_rows(self.rows(stage, method, message), stage, method, message, context, out)
+        self.run_rows(self.rows(stage, method, message, context.domain), stage, method, message, context, out)
 
     def run_rows(
         self,
@@ -262,7 +261,7 @@ def _rows(places: list[_Place], stage: int, method: bytes) -> Rows:
     )
 
 
-def traits_of(message: Message) -> int:
+def traits_of(message: Message, domain: bytes) -> int:
     """The traits of a message that keep it away from rules; see `rule.Rule.unless`."""
     places = message.places()
     lines = message.lines
@@ -273,4 +272,12 @@ def traits_of(message: Message) -> int:
         line = lines[places.contact]
         if b";" not in line or (b"<" in line and b"," not in line):
             traits |= ONE_CONTACT
+    if places.complete:
+        naming = _namings.get(domain)
+        if naming is None:
+            naming = _namings[domain] = b"@%b>" % domain, (b"@%b SIP/2.0" % domain, b":%b SIP/2.0" % domain)
+        named, endings = naming
+        to = lines[places.to]
+        if named in to and named in lines[places.from_] and (b";tag=" in to or lines[0].endswith(endings)):
+            traits |= NAMES_DOMAIN
     return traits if message.oddities else traits | PARSED_CLEANLY

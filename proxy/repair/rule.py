@@ -47,7 +47,8 @@ ONE_MAX_FORWARDS: Final = 1  # Max-Forwards stands there once, with a number up 
 HAS_LENGTH: Final = 2  # Content-Length is there
 PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
 ONE_CONTACT: Final = 8  # Contact stands there once, with one value in brackets or without parameters
-TRAITS: Final = 16
+NAMES_DOMAIN: Final = 16  # From and To, and the Request-URI outside of dialogs, plainly name the domain
+TRAITS: Final = 32
 
 
 class Replace:
