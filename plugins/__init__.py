@@ -8,6 +8,7 @@ from plugins import (
     contact_unreachable,
     content_length,
     maxfwd,
+    sdp_private_address,
     server_domain,
     via_missing,
 )
@@ -27,4 +28,6 @@ ORDER: tuple[Rule, ...] = (
     *contact_unreachable.RULES,
     *contact_duplicate.RULES,
     *contact_no_brackets.RULES,
+    # bodies
+    *sdp_private_address.RULES,
 )

@@ -120,6 +120,7 @@ class Repairs:
         rows = pipeline.rows(REQUEST_IN, request.method, request, self._domain)
         if rows[reach]:
             context = self._context(request, flow, binding, reach, renamed, leaving)
+            context.second_hop = second_hop
             pipeline.run_rows(rows, REQUEST_IN, request.method, request, context, out)
 
     def response_in(
@@ -138,18 +139,29 @@ class Repairs:
         rows = pipeline.rows(RESPONSE_IN, method, response, self._domain)
         if rows[reach]:
             context = self._context(response, flow, binding, reach, None, leaving)
+            context.second_hop = second_hop
             pipeline.run_rows(rows, RESPONSE_IN, method, response, context, out)
 
     def request_out(self, request: Request, flow: Flow, client: Flow, out: list[Effect]) -> None:
         """A request of the server on its way out to a client on the flow `client`."""
         self._to_client(REQUEST_OUT, request.method, request, flow, client, out)
 
-    def response_out(self, response: Response, flow: Flow, client: Flow, out: list[Effect]) -> None:
-        """A response of the server on its way out to a client on the flow `client`."""
-        self._to_client(RESPONSE_OUT, response.cseq[1], response, flow, client, out)
+    def response_out(self, response: Response, flow: Flow, client: Flow, out: list[Effect], asked: bytes = b"") -> None:
+        """A response of the server on its way out to a client on the flow `client`.
+
+        `asked` is the Request-URI to which the client sent the request, if that was one within a dialog.
+        """
+        self._to_client(RESPONSE_OUT, response.cseq[1], response, flow, client, out, asked)
 
     def _to_client(
-        self, stage: int, method: bytes, message: Message, flow: Flow, client: Flow, out: list[Effect]
+        self,
+        stage: int,
+        method: bytes,
+        message: Message,
+        flow: Flow,
+        client: Flow,
+        out: list[Effect],
+        asked: bytes = b"",
     ) -> None:
         # A Contact of the server, or of another client, is never a finding (protocol 5.5).
         reach = LEFT if message.places().contact > 0 else ABSENT
@@ -161,6 +173,7 @@ class Repairs:
             by_stream = flow.listener.reliable or listener.reliable
             sender = Sender(None, self.names)
             context = Context(message, flow, sender, self._domain, home, reach, False, by_stream, None)
+            context.asked = asked
             pipeline.run_rows(rows, stage, method, message, context, out)
 
     def _context(

@@ -1,7 +1,8 @@
 """What no rule may do, whoever wrote it: checked before the first edit of a rule is applied.
 
-Signed headers (RFC 8224), dialog identifiers (RFC 3261 section 12), the Via values of other hops (section 16.7),
-and what the proxy itself writes while forwarding are out of bounds; nothing written can smuggle in another line.
+Signed headers and bodies (RFC 8224, RFC 8551, auth-int), dialog identifiers (RFC 3261 section 12), the Via values of
+other hops (section 16.7), and what the proxy itself writes while forwarding are out of bounds; nothing written can
+smuggle in another line.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.repair.rule import Edit, Insert, Remove, Replace, Rule
+from proxy.repair.rule import BODY, STATUS_LINE, Edit, Insert, Remove, Replace, ReplaceBody, Rule
 from proxy.sip.address import parse_name_addr
+from proxy.sip.body import sealed
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Message, Request, line_value
+from proxy.sip.message import Message, Request, Response, line_value
 from proxy.sip.registry import (
     CALL_ID,
     CANON,
@@ -21,6 +23,7 @@ from proxy.sip.registry import (
     DATE,
     FROM,
     IDENTITY,
+    INVITE,
     PATH,
     RECORD_ROUTE,
     ROUTE,
@@ -77,6 +80,12 @@ def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
             _check_start(edit, rule, message)
             taken.add(0)
             continue
+        if isinstance(edit, ReplaceBody):
+            _check_body(rule, message)
+            if -1 in taken:
+                raise GuardError(f"{rule.name} replaces the body twice")
+            taken.add(-1)
+            continue
         name = _named(edit, message)
         if name in FORBIDDEN:
             raise GuardError(f"{rule.name} may not edit {_label(name)}: the proxy or the dialog depends on it")
@@ -98,6 +107,9 @@ def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
 
 def _check_start(edit: Replace, rule: Rule, message: Message) -> None:
     """Of the start line the host of a Request-URI may change, and that port, by a rule that says so."""
+    if isinstance(message, Response):
+        _check_status(edit, rule, message)
+        return
     if START not in rule.touches or not isinstance(message, Request):
         raise GuardError(f"{rule.name} may not edit the start line: the proxy or the dialog depends on it")
     parts = edit.text.split(b" ")
@@ -112,7 +124,30 @@ def _check_start(edit: Replace, rule: Rule, message: Message) -> None:
         raise GuardError(f"{rule.name} may change no more of a Request-URI than its host")
 
 
-def _named(edit: Edit, message: Message) -> bytes:
+def _check_status(edit: Replace, rule: Rule, response: Response) -> None:
+    """A 2xx may become a refusal, by a rule that says so; not that of an INVITE, which is a call by then."""
+    if STATUS_LINE not in rule.touches:
+        raise GuardError(f"{rule.name} may not edit the start line: the proxy or the dialog depends on it")
+    version, _, rest = edit.text.partition(b" ")
+    status, _, phrase = rest.partition(b" ")
+    if version != b"SIP/2.0" or len(status) != 3 or not status.isdigit() or not 400 <= int(status) < 700:
+        raise GuardError(f"{rule.name} wrote another status line than that of a refusal")
+    if b"\r" in phrase or b"\n" in phrase or b"\0" in phrase:
+        raise GuardError(f"{rule.name} wrote a line end or NUL into the status line")
+    if not 200 <= response.status < 300 or response.cseq[1] == INVITE:
+        raise GuardError(f"{rule.name} may change the status of a 2xx only, and not to INVITE")
+
+
+def _check_body(rule: Rule, message: Message) -> None:
+    """No rule may touch a body that somebody signed or encrypted, or that is compressed."""
+    if BODY not in rule.touches:
+        raise GuardError(f"{rule.name} replaces the body, which is not named in touches")
+    why = sealed(message)
+    if why:
+        raise GuardError(f"{rule.name} may not replace the body: {why}")
+
+
+def _named(edit: Replace | Insert | Remove, message: Message) -> bytes:
     """The canonical name of the header that the edit is about."""
     last = len(message.lines) if isinstance(edit, Insert) else len(message.lines) - 1
     if not 1 <= edit.line <= last:
@@ -124,14 +159,14 @@ def _check_text(text: bytes, name: bytes, rule: Rule, message: Message) -> None:
     if b"\r" in text or b"\n" in text or b"\0" in text:
         raise GuardError(f"{rule.name} wrote a line end or NUL into {_label(name)}")
     spelled = text.partition(b":")[0].strip(b" \t")
-    if b":" not in text or CANON.get(spelled, spelled.lower()) != name:
+    if b":" not in text or b"(" in spelled or CANON.get(spelled, spelled.lower()) != name:
         raise GuardError(f"{rule.name} wrote a line that does not begin with {_label(name)} and a colon")
     if name == CONTENT_LENGTH and line_value(text) != b"%d" % len(message.body):
         # Anything else would let one element see another message than the next (RFC 3261 section 18.3).
         raise GuardError(f"{rule.name} wrote a Content-Length that is not the length of the body")
 
 
-def _check_via(edit: Edit, rule: Rule, message: Message) -> None:
+def _check_via(edit: Replace | Insert | Remove, rule: Rule, message: Message) -> None:
     """Only the topmost line may change; the values behind its first belong to other hops and must stay."""
     top = message.index(VIA)
     if top >= 0 and edit.line > top:
@@ -148,7 +183,7 @@ def _behind_first(line: bytes) -> bytes:
     return first_value(line_value(line))[1]
 
 
-def _check_tag(edit: Edit, name: bytes, rule: Rule, message: Message) -> None:
+def _check_tag(edit: Replace | Insert | Remove, name: bytes, rule: Rule, message: Message) -> None:
     """Dialogs match by tags (RFC 3261 section 12.2.2): a tag that is there stays; only a From tag may be added."""
     if isinstance(edit, Remove) or (isinstance(edit, Insert) and name in message.names):
         raise GuardError(f"{rule.name} may neither remove nor double {_label(name)}")

@@ -13,11 +13,13 @@ from typing import Final, Protocol
 
 from proxy.effects import Effect, Note, Record
 from proxy.repair import guard
-from proxy.repair.edits import apply_edits
+from proxy.repair.edits import apply_edits, changes
 from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
+    BODY,
     HAS_LENGTH,
     NAMES_DOMAIN,
+    NO_BODY,
     OFF,
     ONE_CONTACT,
     ONE_MAX_FORWARDS,
@@ -26,11 +28,11 @@ from proxy.repair.rule import (
     REPORT,
     RESPONSE_IN,
     STAGES,
+    STATUS_LINE,
     TRAITS,
+    BodyFinding,
     Context,
     Finding,
-    Insert,
-    Remove,
     Rule,
 )
 from proxy.sip.errors import HeaderError
@@ -67,7 +69,7 @@ class _Place:
 
 
 Entries = tuple[tuple[Judge, _Place], ...]
-Rows = tuple[tuple[Entries, ...], ...]  # by traits, then by reach
+Rows = tuple[Entries, ...]  # by reach
 
 # By domain: how a From or To names it, and how a start line ends that does.
 _namings: Final[dict[bytes, tuple[bytes, tuple[bytes, bytes]]]] = {}
@@ -78,6 +80,8 @@ def label(name: bytes) -> str:
     """A canonical header name as the specification spells it."""
     if not name:
         return "Request-URI"
+    if name in (BODY, STATUS_LINE):
+        return "Body" if name == BODY else "Status-Line"
     return SPELLINGS.get(name, name).decode("utf-8", "backslashreplace")
 
 
@@ -103,24 +107,25 @@ class Pipeline:
         self._failing: set[_Place] = set()
         self.off: set[str] = set()
         self._methods = METHODS.union(*(rule.methods for rule in rules))
-        # By stage and method, each made when it is first wanted; under b"" those of all other methods.
-        self._tables: list[dict[bytes, Rows]] = [{} for _ in STAGES]
+        # By stage and method, then by traits, each made when it is first wanted; under b"" those of all other methods.
+        self._tables: list[dict[bytes, list[Rows | None]]] = [{} for _ in STAGES]
 
-    def _table(self, stage: int, method: bytes) -> Rows:
-        """What messages of that stage and method meet."""
+    def _rows(self, stage: int, method: bytes, traits: int) -> Rows:
+        """What messages of that stage, method and traits meet."""
         known = method if method in self._methods else b""
-        table = self._tables[stage].get(known)
-        if table is None:
+        table = self._tables[stage].setdefault(known, [None] * TRAITS)
+        rows = table[traits]
+        if rows is None:
             places = [p for p in self._places if p.mode != OFF and p.rule.name not in self.off]
-            table = self._tables[stage][known] = _rows(places, stage, known)
-        return table
+            rows = table[traits] = _rows(places, stage, known, traits)
+        return rows
 
-    def rows(self, stage: int, method: bytes, message: Message, domain: bytes) -> tuple[Entries, ...]:
+    def rows(self, stage: int, method: bytes, message: Message, domain: bytes) -> Rows:
         """The rules that such a message meets, by reach; `domain` is the server's."""
+        traits = traits_of(message, domain)
         table = self._tables[stage].get(method)
-        if table is None:
-            table = self._table(stage, method)
-        return table[traits_of(message, domain)]
+        rows = None if table is None else table[traits]
+        return self._rows(stage, method, traits) if rows is None else rows
 
     def run(self, stage: int, method: bytes, message: Message, context: Context, out: list[Effect]) -> None:
         """Put the message through the rules of its stage and method (of the CSeq, for a response).
@@ -131,7 +136,7 @@ class Pipeline:
 
     def run_rows(
         self,
-        rows: tuple[Entries, ...],
+        rows: Rows,
         stage: int,
         method: bytes,
         message: Message,
@@ -167,8 +172,10 @@ class Pipeline:
         """Record the finding and, in mode `repair`, mend it. True if the Contact leads elsewhere afterwards."""
         rule = place.rule
         if place.mode == REPORT:
-            found = message.names[finding.line] if finding.line >= 0 else rule.touches[0]
+            found = message.names[finding.line] if finding.line > 0 else rule.touches[0]
             before = message.lines[finding.line] if finding.line >= 0 else None
+            if isinstance(finding, BodyFinding):
+                before = finding.before
             self._record(place, found, before, None, finding, method, message, context, out)
             return False
         edits = rule.repair(message, finding, context)
@@ -178,12 +185,7 @@ class Pipeline:
             self._record(place, message.names[finding.line], line, line, finding, method, message, context, out)
             return False
         moved = False
-        for edit in edits:
-            if isinstance(edit, Insert):
-                name, before = edit.name, None
-            else:
-                name, before = message.names[edit.line], message.lines[edit.line]
-            after = None if isinstance(edit, Remove) else edit.text
+        for name, before, after in changes(edits, message):
             self._record(place, name, before, after, finding, method, message, context, out)
             moved = moved or name == CONTACT
         apply_edits(edits, message)
@@ -245,19 +247,16 @@ class Pipeline:
                 self._failing.discard(place)
 
 
-def _rows(places: list[_Place], stage: int, method: bytes) -> Rows:
-    """What a message of that stage and method (b"": an unknown one) meets, by traits and reach."""
-    fit = [p for p in places if stage in p.rule.stages and (not p.rule.methods or method in p.rule.methods)]
+def _rows(places: list[_Place], stage: int, method: bytes, traits: int) -> Rows:
+    """What a message of that stage and method (b"": an unknown one) and with these traits meets, by reach."""
+    fit = [
+        p
+        for p in places
+        if stage in p.rule.stages and (not p.rule.methods or method in p.rule.methods) and not p.rule.unless & traits
+    ]
     return tuple(
-        tuple(
-            tuple(
-                (p.rule.applies, p)
-                for p in fit
-                if not p.rule.unless & traits and (not p.rule.reaches or reach in p.rule.reaches)
-            )
-            for reach in range(REACHES)
-        )
-        for traits in range(TRAITS)
+        tuple((p.rule.applies, p) for p in fit if not p.rule.reaches or reach in p.rule.reaches)
+        for reach in range(REACHES)
     )
 
 
@@ -280,4 +279,6 @@ def traits_of(message: Message, domain: bytes) -> int:
         to = lines[places.to]
         if named in to and named in lines[places.from_] and (b";tag=" in to or lines[0].endswith(endings)):
             traits |= NAMES_DOMAIN
+    if not message.body:
+        traits |= NO_BODY
     return traits if message.oddities else traits | PARSED_CLEANLY

@@ -1,8 +1,9 @@
 """The contract between the proxy and its repair rules: `Rule`, `Finding`, the edits, `Context`.
 
 A rule is data (name, RFC, stage, methods, header, default mode, samples) and two pure functions: `applies` finds
-the defect and gives the reason, `repair` says which lines to change. Rules never change a message themselves: so
-`report` costs nothing, every change is recorded, and lines that no edit names stay octet for octet as they came.
+the defect and gives the reason, `repair` says which lines to change, or what the body is to be. Rules never change a
+message themselves: so `report` costs nothing, every change is recorded, and lines that no edit names stay octet for
+octet as they came.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ HAS_LENGTH: Final = 2  # Content-Length is there
 PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
 ONE_CONTACT: Final = 8  # Contact stands there once, with one value in brackets or without parameters
 NAMES_DOMAIN: Final = 16  # From and To, and the Request-URI outside of dialogs, plainly name the domain
-TRAITS: Final = 32
+NO_BODY: Final = 32
+TRAITS: Final = 64
+
+# What a rule names in `touches` besides headers; no header can have such a name.
+BODY: Final = b"(body)"
+STATUS_LINE: Final = b"(status line)"
 
 
 class Replace:
@@ -81,7 +87,16 @@ class Remove:
         self.line = line
 
 
-Edit = Replace | Insert | Remove
+class ReplaceBody:
+    """Put `octets` in the place of the body; Content-Length follows by itself, where it is written."""
+
+    __slots__ = ("octets",)
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+
+
+Edit = Replace | Insert | Remove | ReplaceBody
 
 
 class Finding:
@@ -92,6 +107,16 @@ class Finding:
     def __init__(self, reason: str, line: int = -1) -> None:
         self.reason = reason
         self.line = line
+
+
+class BodyFinding(Finding):
+    """A defect in the body: the reason, and the line of the body it is about."""
+
+    __slots__ = ("before",)
+
+    def __init__(self, reason: str, before: bytes) -> None:
+        super().__init__(reason)
+        self.before = before
 
 
 class Hosts(Protocol):
@@ -122,10 +147,13 @@ class Context:
     `reach` is one of the constants above for the first Contact; `registered` is true for a client with a binding;
     `renamed` maps, for a REGISTER only, each own Contact (addr-spec octets) to the URI to show in its place, and is
     None for any other message. `by_stream` is true if the message arrived or leaves on a stream transport.
-    `home` is the address (host[:port];transport=...) by which a client reaches us. `stage` is set by the pipeline.
+    `home` is the address (host[:port];transport=...) by which a client reaches us. `second_hop` is true for a message
+    of a client that passed another proxy, so that it came from there. `asked` is, for an answer of the server within a
+    dialog, the Request-URI to which the client sent its request; empty otherwise. `stage` is set by the pipeline.
     """
 
     __slots__ = (
+        "asked",
         "by_stream",
         "domain",
         "flow",
@@ -135,6 +163,7 @@ class Context:
         "reach",
         "registered",
         "renamed",
+        "second_hop",
         "stage",
     )
 
@@ -159,6 +188,8 @@ class Context:
         self.registered = registered
         self.by_stream = by_stream
         self.renamed = renamed
+        self.second_hop = False
+        self.asked = b""
         self.stage = REQUEST_IN
 
     def shown(self) -> bytes:
@@ -181,10 +212,11 @@ class Sample:
 
     Both are written with LF line ends and are read as CRLF. `sender` is the flow it arrives on
     (`udp:198.51.100.7:5060`), `registered` whether the client is known, `stage` where it is met (by default the one
-    on the way from the client).
+    on the way from the client). `home` is the answer that the client gets at last, when the server has answered 200:
+    it shows what is restored. `asked` is as in `Context`.
     """
 
-    __slots__ = ("after", "before", "registered", "sender", "stage")
+    __slots__ = ("after", "asked", "before", "home", "registered", "sender", "stage")
 
     def __init__(
         self,
@@ -193,12 +225,16 @@ class Sample:
         sender: str = "udp:198.51.100.7:5060",
         registered: bool = False,
         stage: int | None = None,
+        home: str = "",
+        asked: str = "",
     ) -> None:
         self.before = before
         self.after = after
         self.sender = sender
         self.registered = registered
         self.stage = stage
+        self.home = home
+        self.asked = asked
 
 
 class SettingError(ValueError):
@@ -226,7 +262,9 @@ class Rule:
 
     `name` is the kebab-case word used in YAML, metrics, logs and docs; `rfc` the section that defines right
     behaviour; `methods` the methods (of the CSeq, for responses) the rule can concern, empty for all; `touches` the
-    canonical names of the headers its edits may change; `default` its mode; `summary` one line for `sipmend rules`.
+    canonical names of the headers its edits may change, and `BODY`, `STATUS_LINE`; `default` its mode; `summary` one
+    line for `sipmend rules`; `source` the reports of the defect (addresses), or empty with a sentence in `no_source`
+    that says where else it comes from.
     `reaches` are the values of `Context.reach` the rule can concern, empty for all: like stages and methods they keep
     a rule away from messages that it cannot concern; so does `unless`, the traits of a message (added up) of which any
     one rules the defect out. `settings` are what an administrator may choose.
@@ -243,6 +281,8 @@ class Rule:
     default: str = REPAIR
     settings: tuple[Setting, ...] = ()
     samples: tuple[Sample, ...] = ()
+    source: tuple[str, ...] = ()
+    no_source: str = ""
 
     def configured(self, values: Mapping[str, object]) -> Rule:
         """This rule with these settings; raises SettingError for what it does not have or take."""

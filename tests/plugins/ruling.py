@@ -56,6 +56,10 @@ class Run:
         head = self.text.partition("\n\n")[0].split("\n")
         return [line for line in head if line.lower().startswith(name.lower() + ":")]
 
+    def lines_of_body(self, beginning: str) -> list[str]:
+        """The lines of the body that begin so."""
+        return [line for line in self.text.partition("\n\n")[2].split("\n") if line.startswith(beginning)]
+
 
 def method_of(message: Request | Response) -> bytes:
     if isinstance(message, Request):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.repair.guard import GuardError, check
-from proxy.repair.rule import Insert, Remove, Replace, Rule
+from proxy.repair.rule import BODY, STATUS_LINE, Insert, Remove, Replace, ReplaceBody, Rule
 from proxy.repair.sample import sample_message
 
 TEXT = """\
@@ -167,3 +167,62 @@ def test_content_length_is_that_of_the_body():
     allowed(Replace(LENGTH, b"l: 5"))
     for text in (b"Content-Length: 4", b"Content-Length: ", b"Content-Length: 05"):
         refused("not the length of the body", Replace(LENGTH, text))
+
+
+class OfBodies(Rule):
+    name = "of-bodies"
+    touches = (BODY, STATUS_LINE)
+
+
+class TestBodies:
+    def test_a_rule_that_names_the_body_may_replace_it(self):
+        check([ReplaceBody(b"other\r\n")], OfBodies(), sample_message(TEXT))
+
+    def test_no_other_may(self):
+        refused("replaces the body, which is not named in touches", ReplaceBody(b"x"))
+
+    def test_only_once(self):
+        refused("replaces the body twice", ReplaceBody(b"x"), ReplaceBody(b"y"), rule=OfBodies())
+
+    @pytest.mark.parametrize(
+        ("header", "why"),
+        [
+            ("Identity: abc", "Identity"),
+            ("Content-Encoding: gzip", "encoded"),
+            ("Content-Type: application/pkcs7-mime", "signed or encrypted"),
+            ('Authorization: Digest qop="auth-int"', "auth-int"),
+        ],
+    )
+    def test_not_where_somebody_signed_it(self, header, why):
+        text = TEXT.replace("Content-Length", f"{header}\nContent-Length")
+        refused(why, ReplaceBody(b"x"), rule=OfBodies(), text=text)
+
+    @pytest.mark.parametrize("name", [BODY, STATUS_LINE])
+    def test_the_names_of_what_is_no_header_cannot_be_written(self, name):
+        refused("does not begin with", Insert(1, name, name + b": x"), rule=OfBodies())
+
+
+class TestStatusLine:
+    TEXT = "SIP/2.0 202 Accepted\nVia: v\nCSeq: 1 SUBSCRIBE\n\n"
+
+    def test_a_2xx_may_become_a_refusal(self):
+        check([Replace(0, b"SIP/2.0 404 Not Found")], OfBodies(), sample_message(self.TEXT))
+
+    @pytest.mark.parametrize(
+        ("text", "line", "why"),
+        [
+            (TEXT, b"SIP/2.0 200 OK", "than that of a refusal"),
+            (TEXT, b"SIP/2.0 302 Moved", "than that of a refusal"),
+            (TEXT, b"SIP/2.0 4040 x", "than that of a refusal"),
+            (TEXT, b"SIP/3.0 404 x", "than that of a refusal"),
+            (TEXT, b"BYE sip:a SIP/2.0", "than that of a refusal"),
+            (TEXT, b"SIP/2.0 404 a\r\nRoute: x", "line end"),
+            (TEXT.replace("202", "480"), b"SIP/2.0 404 Not Found", "a 2xx only"),
+            (TEXT.replace("SUBSCRIBE", "INVITE"), b"SIP/2.0 404 Not Found", "not to INVITE"),
+        ],
+    )
+    def test_nothing_else(self, text, line, why):
+        refused(why, Replace(0, line), rule=OfBodies(), text=text)
+
+    def test_no_rule_that_does_not_say_so(self):
+        refused("may not edit the start line", Replace(0, b"SIP/2.0 404 Not Found"), text=self.TEXT)

@@ -6,7 +6,8 @@ import pytest
 
 from proxy.counts import Counts
 from proxy.effects import Note, Record
-from proxy.repair.pipeline import PATIENCE, Pipeline, apply_edits
+from proxy.repair.edits import apply_edits
+from proxy.repair.pipeline import PATIENCE, Pipeline
 from proxy.repair.rule import (
     ABSENT,
     LEFT,

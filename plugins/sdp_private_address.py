@@ -1,0 +1,154 @@
+"""The addresses for media in the SDP of a client that nobody outside its network can reach (RFC 8866 section 5.7).
+
+A client behind NAT that knows neither STUN nor ICE offers the address it has. Servers that send to where media come
+from manage with that; others send into the void, and the call is silent on one side. The address of the packet is put
+in its place. The ports stay: whether the NAT keeps them is not for SIP to know, so this is reported, and repaired only
+where the administrator says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Final
+
+from proxy.repair.reach import classify_host, host_address
+from proxy.repair.rule import (
+    BODY,
+    LINK_LOCAL,
+    LOOPBACK,
+    NO_BODY,
+    REACHABLE,
+    REPORT,
+    REQUEST_IN,
+    RESPONSE_IN,
+    UNSPECIFIED,
+    BodyFinding,
+    Context,
+    Edit,
+    Finding,
+    ReplaceBody,
+    Rule,
+    Sample,
+    Setting,
+)
+from proxy.sip.body import media_type, sealed
+from proxy.sip.message import Message, Request
+from proxy.sip.registry import ACK, CONTENT_LENGTH, INVITE, PRACK, UPDATE
+from proxy.sip.sdp import SdpAddress, sdp_addresses, with_address
+
+_ORIGIN: Final = Setting(
+    "origin",
+    ("rewrite", "leave"),
+    "`rewrite`: the address in `o=` as well, in every message alike; `leave`: only those by which media are sent",
+)
+# No NAT is seen between two private addresses of one such network: the client may have both.
+_SAME_SITE: Final = {4: 16, 6: 48}
+
+
+def _wrong(message: Message, context: Context, origin: bool) -> tuple[list[SdpAddress], bytes]:
+    """The addresses to replace, and the one to put in their place."""
+    source = host_address(context.flow.remote_host.encode())
+    if source is None or classify_host(str(source).encode()) in (LOOPBACK, LINK_LOCAL, UNSPECIFIED):
+        return [], b""  # a proxy of the same machine, or something that means nothing elsewhere
+    own = str(source).encode()
+    found = []
+    for place in sdp_addresses(message.body):
+        if place.address == own or place.version != source.version or (place.origin and not origin):
+            continue
+        reach = classify_host(place.address)
+        # > [...] a client can signal "on hold" by setting c=0.0.0.0 (RFC 3264 section 8.4, as RFC 2543 had it)
+        if reach in (REACHABLE, UNSPECIFIED):
+            continue
+        address = host_address(place.address)
+        if address is None or address == source or address.version != source.version:
+            continue
+        if address in ip_network((int(source), _SAME_SITE[source.version]), strict=False):
+            continue
+        found.append(place)
+    return found, own
+
+
+class SdpPrivateAddress(Rule):
+    """Leaves alone what ICE describes, what is signed, encrypted or multipart, and what another proxy passed on."""
+
+    name = "sdp-private-address"
+    rfc = "RFC 8866 section 5.7, RFC 3264 section 5, RFC 3605 section 2.1"
+    summary = "Put the source address where a client's SDP without ICE names one that the server cannot reach."
+    stages = (REQUEST_IN, RESPONSE_IN)
+    methods = (INVITE, ACK, PRACK, UPDATE)
+    unless = NO_BODY
+    touches = (BODY, CONTENT_LENGTH)
+    default = REPORT
+    settings = (_ORIGIN,)
+    no_source = "The usual cause of one-way audio behind NAT: RFC 6314 section 4.2 describes it."
+    samples = (
+        Sample(
+            before="""\
+INVITE sip:bob@example.com SIP/2.0
+Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKb
+Max-Forwards: 70
+From: <sip:alice@example.com>;tag=1928301774
+To: <sip:bob@example.com>
+Call-ID: a84b4c76e66710
+CSeq: 1 INVITE
+Contact: <sip:alice@198.51.100.7:5060>
+Content-Type: application/sdp
+Content-Length: 140
+
+v=0
+o=alice 2890844526 2890844526 IN IP4 192.168.1.100
+s=-
+c=IN IP4 192.168.1.100
+t=0 0
+m=audio 49172 RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+""",
+            after="""\
+INVITE sip:bob@example.com SIP/2.0
+Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKb
+Max-Forwards: 70
+From: <sip:alice@example.com>;tag=1928301774
+To: <sip:bob@example.com>
+Call-ID: a84b4c76e66710
+CSeq: 1 INVITE
+Contact: <sip:alice@198.51.100.7:5060>
+Content-Type: application/sdp
+Content-Length: 138
+
+v=0
+o=alice 2890844526 2890844526 IN IP4 198.51.100.7
+s=-
+c=IN IP4 198.51.100.7
+t=0 0
+m=audio 49172 RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+""",
+        ),
+    )
+
+    def __init__(self, origin: str = "rewrite") -> None:
+        self.origin = origin == "rewrite"
+
+    def with_settings(self, chosen: Mapping[str, str]) -> Rule:
+        return SdpPrivateAddress(chosen["origin"])
+
+    def applies(self, message: Message, context: Context) -> Finding | None:
+        body = message.body
+        if b"a=candidate:" in body or b"a=ice-" in body or media_type(message) != b"application/sdp":
+            return None
+        if context.second_hop or (isinstance(message, Request) and message.places().vias > 1):
+            return None  # it came from another proxy: the source is not that of the client
+        found, own = _wrong(message, context, self.origin)
+        if not found or sealed(message):
+            return None
+        named = found[0].address.decode("utf-8", "backslashreplace")
+        reason = f"the SDP names {named}, which the server cannot reach; the message came from {own.decode()}"
+        return BodyFinding(reason, found[0].line)
+
+    def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
+        found, own = _wrong(message, context, self.origin)
+        return [ReplaceBody(with_address(message.body, found, own))]
+
+
+RULES = (SdpPrivateAddress(),)
