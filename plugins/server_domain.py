@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.repair.rule import REQUEST_IN, Context, Edit, Finding, Replace, Rule, Sample
+from proxy.repair.rule import NAMES_DOMAIN, REQUEST_IN, Context, Edit, Finding, Replace, Rule, Sample
 from proxy.sip.address import parse_name_addr
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, line_value
@@ -49,8 +49,9 @@ def _is_misnamed(uri: Uri, name: bytes, message: Request, context: Context) -> b
 def _misnamed(message: Request, context: Context) -> list[tuple[int, bytes, Uri]]:
     """The lines to mend: their index, the URI as written there, and its parts."""
     found = []
+    plain = b"@%b>" % context.domain
     for index, name in enumerate(message.names):
-        if name not in (START, FROM, TO):
+        if name not in (START, FROM, TO) or plain in message.lines[index]:
             continue
         try:
             raw = message.uri if index == 0 else parse_name_addr(line_value(message.lines[index])).addr
@@ -69,6 +70,7 @@ class ServerDomain(Rule):
     rfc = "RFC 3261 section 8.1.1.2, section 8.1.1.3, section 10.2"
     summary = "Put the server's domain where a client's From, To or Request-URI names its own address or the proxy's."
     stages = (REQUEST_IN,)
+    unless = NAMES_DOMAIN
     touches = (FROM, TO, START)
     source = ("onsip/SIP.js/issues/1091",)
     samples = (
@@ -99,7 +101,9 @@ Content-Length: 0
     )
 
     def applies(self, message: Message, context: Context) -> Finding | None:
-        if not isinstance(message, Request) or message.places().vias > 1 or IDENTITY in message.names:
+        if context.naming.hosts is None or not isinstance(message, Request):
+            return None  # an address stands for the domain
+        if message.places().vias > 1 or IDENTITY in message.names:
             return None  # of another hop's client, or signed (RFC 8224 section 4)
         found = _misnamed(message, context)
         if not found:

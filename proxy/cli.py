@@ -5,12 +5,9 @@ The reactor is handed in by `proxy.__main__` as click's object: importing it ins
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -25,8 +22,6 @@ from twisted.python.failure import Failure
 
 from plugins import ORDER
 from proxy import explain as dry_run
-from proxy.assembly import make_listeners, make_settings
-from proxy.config.address import targets_of, uses_tls
 from proxy.config.errors import ConfigError, ConfigErrors, KeyPath, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
@@ -34,15 +29,12 @@ from proxy.config.network import check_network, warn_of_network
 from proxy.config.render import render_effective
 from proxy.config.source import Source
 from proxy.demo.run import run_demo
-from proxy.explain_text import as_object, print_explanation
-from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
+from proxy.dry_commands import dry_setting, examine_file, explain_files
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.repair.inherent import INHERENT
-from proxy.ruling import chosen_rules, rule_choices
+from proxy.ruling import rule_choices
 from proxy.service import Service, StartError
-from proxy.sip.errors import ParseError
 
-NOTHING, REPAIRED, NOT_SIP = 0, 1, 2
 # What `sipmend rules` shows.
 LISTED = (*ORDER, *INHERENT)
 REFUSED = 2
@@ -224,57 +216,55 @@ def source_word(ctx: click.Context, parameter: click.Parameter, value: str | Non
     "source",
     callback=source_word,
     metavar="udp:ADDRESS:PORT",
-    help="Where the messages came from; default: what they say themselves.",
+    help="Where the messages came from; default: what the capture, or else the message itself, says.",
 )
+@click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule; may be given several times.")
+@click.option("--profile", metavar="NAME", help="Repair as this profile of the configuration file says.")
+@click.option("--way/--no-way", default=None, help="Show the way to the server and back; default: for single messages.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per message.")
-def explain(messages: tuple[str, ...], file: str | None, source: dry_run.Source | None, as_json: bool) -> None:
-    """Show what would be repaired in MESSAGE (a file; - for standard input), and why. Nothing is sent.
+def explain(
+    messages: tuple[str, ...],
+    file: str | None,
+    source: dry_run.Source | None,
+    rules: tuple[str, ...],
+    profile: str | None,
+    way: bool | None,
+    as_json: bool,
+) -> None:
+    """Show what would be repaired in MESSAGE, and why. Nothing is sent.
+
+    MESSAGE is a file with one message, a capture (pcap, pcapng), a log of Asterisk, or a dump of Kamailio, sngrep or
+    ngrep; - for standard input.
 
     Exit code: 0 nothing to repair, 1 something repaired, 2 not a SIP message.
     """
-    setting = dry_run.Setting(*Catalog(ORDER).choose({})) if file is None else setting_of(_load(file))
-    code = NOTHING
-    for name in messages:
-        code = max(code, _explain_one(name, setting, source, as_json))
-    raise SystemExit(code)
+    config = None if file is None else _load(file)
+    raise SystemExit(explain_files(messages, dry_setting(config, profile, rules), source, way, as_json))
 
 
-def _explain_one(name: str, setting: dry_run.Setting, source: dry_run.Source | None, as_json: bool) -> int:
-    try:
-        octets = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        click.echo(f"{name}: cannot be read: {error.strerror or error}", err=True)
-        return NOT_SIP
-    name = "standard input" if name == "-" else name
-    try:
-        explanation = dry_run.explain(dry_run.read_octets(octets), setting, source)
-    except ParseError as error:
-        click.echo(f"{name}: not a SIP message: {error.text}", err=True)
-        return NOT_SIP
-    if explanation.broken:
-        click.echo(f"{name}: not a valid SIP message: {explanation.refusal}", err=True)
-        return NOT_SIP
-    if as_json:
-        click.echo(json.dumps(as_object(explanation)))
-    else:
-        print_explanation(explanation, name, Console(highlight=False))
-    return REPAIRED if explanation.repairs else NOTHING
+# -- doctor
 
 
-def setting_of(config: Config) -> dry_run.Setting:
-    """What a dry run takes from the configuration. The server's name is not looked up: an address stands in."""
-    chosen, modes = chosen_rules(config)
-    addresses: list[tuple[int, str, int]] = []
-    servers = list(config.server.networks)
-    for target in targets_of(config.server):
-        with contextlib.suppress(ValueError):
-            servers.append(ipaddress.ip_network(target.uri.host))
-            transport = TLS if target.uri.scheme == "sips" else TRANSPORTS.index(target.uri.transport or "udp")
-            addresses.append((transport, target.uri.host, target.uri.port or DEFAULT_PORTS[transport]))
-    usual = TLS if uses_tls(config.server) else UDP
-    addresses = addresses or [(usual, dry_run.OUR_ADDRESS, DEFAULT_PORTS[usual])]
-    core = make_settings(config, make_listeners(config, addresses), addresses)
-    return dry_run.Setting(chosen, modes, core, tuple(servers))
+@cli.command()
+@click.argument("capture", metavar="CAPTURE")
+@click.option("-c", "--config", "file", metavar="FILE", help="Use the settings of this file.")
+@click.option("--domain", default="", metavar="NAME", help="The domain of the server; default: a guess.")
+@click.option(
+    "--server", "servers", multiple=True, metavar="ADDRESS[:PORT]", help="Which end is the server; default: a guess."
+)
+@click.option("--html", "page", metavar="FILE", help="Write the report to this file, as a page of HTML.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(
+    capture: str, file: str | None, domain: str, servers: tuple[str, ...], page: str | None, as_json: bool
+) -> None:
+    """Tell what is wrong with the SIP in CAPTURE, by client, and what mends it.
+
+    CAPTURE is a pcap or pcapng file, a log of Asterisk, or a dump of Kamailio, sngrep or ngrep; - for standard input.
+
+    Exit code: 0 nothing found, 1 something found, 2 no SIP could be read.
+    """
+    setting = dry_setting(None if file is None else _load(file), None, ())
+    raise SystemExit(examine_file(capture, setting, domain, servers, page, as_json))
 
 
 # -- demo

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.core.node import Node
 from proxy.core.registration import read_registration
@@ -20,8 +19,9 @@ from proxy.core.via_defects import preview_request
 from proxy.counts import Counts
 from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
+from proxy.repair.inherent import INHERENT
 from proxy.repair.pipeline import Pipeline
-from proxy.repair.rule import REPAIR, Rule
+from proxy.repair.rule import OFF, REPAIR, Rule
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
@@ -32,8 +32,11 @@ UNKNOWN_SOURCE = "198.51.100.7"
 OUR_ADDRESS = "192.0.2.1"
 OUR_SERVER_PORT = 5070
 # Tokens come out the same on every run; they are not those of a running proxy, whose key is secret.
-_KEY = b"sipmend explain"
-_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d{1,10})[ \t]*$", re.IGNORECASE | re.MULTILINE)
+KEY = b"sipmend explain"
+# Domains and transports for which the parts of a proxy are kept.
+_NODES = 64
+# What the core mends by itself, beside the rules.
+_INHERENT = frozenset(repair.name for repair in INHERENT)
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,30 @@ class Source:
 
 @dataclass(frozen=True)
 class Setting:
-    """The rules with their modes, and the settings of a proxy; without these the message has to tell the domain.
+    """The rules with their modes, and the settings of a proxy.
 
-    A message from one of the `servers` is taken as the server's, any other as a client's.
+    Without these, `domain` and `local_networks` (see `CoreSettings`) stand in, and without `domain` the message has to
+    tell it. A message from one of the `servers` is taken as the server's, any other as a client's.
     """
 
     rules: Sequence[Rule]
     modes: Mapping[str, str]
     core: CoreSettings | None = None
     servers: tuple[Network, ...] = ()
+    targets: tuple[tuple[int, str, int], ...] = ()  # transport, host and port of the server, for a round trip
+    domain: bytes = b""
+    local_networks: tuple[Network, ...] = ()
+    shown: frozenset[str] | None = None  # the rules whose records are wanted; None for all
+
+
+    def only(self, names: Sequence[str]) -> Setting:
+        """The same with these rules alone, in mode `repair` all. Raises KeyError for an unknown name."""
+        known = {rule.name for rule in self.rules}
+        for name in names:
+            if name not in known and name not in _INHERENT:
+                raise KeyError(name)
+        modes = {name: REPAIR if name in names else OFF for name in known}
+        return replace(self, modes=modes, shown=frozenset(names))
 
 
 @dataclass(frozen=True)
@@ -109,57 +127,102 @@ def parse_source(text: str) -> Source:
     return Source(TRANSPORTS.index(word.lower()), str(address), int(port))
 
 
-def read_octets(text: bytes) -> bytes:
-    """The message in a file that an editor may have saved with LF line ends, or ended with an empty line more."""
-    text = text.lstrip(b"\r\n")
-    if b"\r\n" in text:
-        return text
-    head, blank, body = text.partition(b"\n\n")
-    if not blank:
-        return head.rstrip(b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n"
-    found = _LENGTH.search(head)
-    length = int(found[1]) if found else -1
-    if len(body) != length:
-        crlf = body.replace(b"\n", b"\r\n")
-        # As many octets as Content-Length says: that is how it was on the wire. One line end more is the editor's.
-        body = crlf[:-2] if len(crlf) == length + 2 else crlf
-    if not body.strip():
-        body = b""
-    return head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
+class DryRun:
+    """Explains many messages with one setting, each as if it were the only one. What it remembers is bounded."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._nodes: dict[tuple[int, bytes], Node] = {}
+
+    def explain(self, octets: bytes, source: Source | None, side: int | None = None) -> Explanation:
+        """Run the rules over one message; `source` is where it came from, None to guess it from the message.
+
+        `side` (CLIENT or SERVER) tells whose message it is; None to judge by its source. Raises ParseError for what is
+        no SIP message.
+        """
+        message = parse_message(octets)
+        assumed = source is None
+        source = source or likely_source(message)
+        node = self._node(message, source)
+        flow, client = self._flows(node, source, side)
+        out: list[Effect] = []
+        refusal, broken = "", False
+        try:
+            if flow.listener.side == SERVER:
+                _from_server(message, flow, client, node, out)
+            elif isinstance(message, Request):
+                _request(message, flow, node, assumed, out)
+            else:
+                check_syntax(message)
+                node.repairs.response_in(message, flow, None, False, out)
+        except SipError as error:
+            broken = error.status in (400, 505)
+            refusal = f"{error.status} {error.text}" if isinstance(message, Request) else f"dropped: {error.text}"
+        return Explanation(
+            source,
+            assumed,
+            octets,
+            message.octets(),
+            tuple(effect for effect in out if isinstance(effect, Record) and self._is_wanted(effect)),
+            tuple(effect for effect in out if isinstance(effect, Note)),
+            refusal,
+            broken,
+        )
+
+    def _is_wanted(self, record: Record) -> bool:
+        shown = self._setting.shown
+        return shown is None or record.rule in shown
+
+    def _node(self, message: Request | Response, source: Source) -> Node:
+        """The parts of a proxy with this setting."""
+        setting = self._setting
+        domain = b"" if setting.core else setting.domain or likely_domain(message)
+        key = (0 if setting.core else source.transport, domain)
+        node = self._nodes.get(key)
+        if node is None:
+            if len(self._nodes) >= _NODES:
+                self._nodes.clear()
+            core = setting.core or _stand_in(setting, domain, source.transport)
+            node = self._nodes[key] = _make_node(setting, core)
+        return node
+
+    def _flows(self, node: Node, source: Source, side: int | None) -> tuple[Flow, Flow]:
+        """The flow the message came on, and one towards a client."""
+        listeners = node.settings.listeners
+        if side is None:
+            address = ipaddress.ip_address(source.host)
+            side = SERVER if any(address in network for network in self._setting.servers) else CLIENT
+        flow = Flow(_listener(listeners, side, source.transport), source.host, source.port)
+        return flow, Flow(_listener(listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
 
 
 def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanation:
-    """Run the rules over one message; `source` is where it came from, None to guess it from the message.
+    """Run the rules over one message, as `DryRun.explain` does."""
+    return DryRun(setting).explain(octets, source)
 
-    Raises ParseError for what is no SIP message.
-    """
-    message = parse_message(octets)
-    assumed = source is None
-    source = source or likely_source(message)
-    node, flow, client = _stage(message, setting, source)
-    out: list[Effect] = []
-    refusal, broken = "", False
-    try:
-        if flow.listener.side == SERVER:
-            _from_server(message, flow, client, node, out)
-        elif isinstance(message, Request):
-            _request(message, flow, node, assumed, out)
-        else:
-            check_syntax(message)
-            node.repairs.response_in(message, flow, None, False, out)
-    except SipError as error:
-        broken = error.status in (400, 505)
-        refusal = f"{error.status} {error.text}" if isinstance(message, Request) else f"dropped: {error.text}"
-    return Explanation(
-        source,
-        assumed,
-        octets,
-        message.octets(),
-        tuple(effect for effect in out if isinstance(effect, Record)),
-        tuple(effect for effect in out if isinstance(effect, Note)),
-        refusal,
-        broken,
+
+def core_settings(setting: Setting, message: Request | Response, transport: int) -> CoreSettings:
+    """The settings of a proxy: those given, else stand-ins for a client of that transport."""
+    return setting.core or _stand_in(setting, setting.domain or likely_domain(message), transport)
+
+
+def pipelines(setting: Setting, core: CoreSettings, counts: Counts) -> tuple[Pipeline, Pipeline]:
+    """As in the proxy: a Via is mended before the message can be matched, all else afterwards."""
+    main, via = (
+        Pipeline(
+            [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
+            setting.modes,
+            counts,
+            core.local_networks,
+        )
+        for mends_via in (False, True)
     )
+    return main, via
+
+
+def _make_node(setting: Setting, core: CoreSettings) -> Node:
+    counts = Counts(len(core.listeners))
+    return Node(core, *pipelines(setting, core, counts), counts, (KEY,), lambda: b"0123456789abcdef")
 
 
 def _request(request: Request, flow: Flow, node: Node, assumed: bool, out: list[Effect]) -> None:
@@ -187,34 +250,13 @@ def _from_server(message: Request | Response, flow: Flow, client: Flow, node: No
         node.repairs.response_out(message, flow, client, out)
 
 
-def _stage(message: Request | Response, setting: Setting, source: Source) -> tuple[Node, Flow, Flow]:
-    """The parts of a proxy with this setting, the flow the message came on, and one towards a client."""
-    core = setting.core or _stand_in(message, source)
-    counts = Counts(len(core.listeners))
-    # As in the proxy: a Via is mended before the message can be matched, all else afterwards.
-    main, via = (
-        Pipeline(
-            [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
-            setting.modes,
-            counts,
-            core.local_networks,
-        )
-        for mends_via in (False, True)
-    )
-    node = Node(core, main, via, counts, (_KEY,), lambda: b"0123456789abcdef")
-    address = ipaddress.ip_address(source.host)
-    side = SERVER if any(address in network for network in setting.servers) else CLIENT
-    flow = Flow(_listener(core.listeners, side, source.transport), source.host, source.port)
-    return node, flow, Flow(_listener(core.listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
-
-
-def _stand_in(message: Request | Response, source: Source) -> CoreSettings:
-    """Settings for somebody who gave none: the domain of the message, and made-up addresses of ours."""
+def _stand_in(setting: Setting, domain: bytes, transport: int) -> CoreSettings:
+    """Settings for somebody who gave none: made-up addresses of ours."""
     listeners = (
-        Listener(0, CLIENT, source.transport, "0.0.0.0", 5060, OUR_ADDRESS, 5060),
+        Listener(0, CLIENT, transport, "0.0.0.0", 5060, OUR_ADDRESS, 5060),
         Listener(1, SERVER, UDP, "0.0.0.0", OUR_SERVER_PORT, OUR_ADDRESS, OUR_SERVER_PORT),
     )
-    return CoreSettings(domain=likely_domain(message), listeners=listeners)
+    return CoreSettings(domain=domain, listeners=listeners, local_networks=setting.local_networks)
 
 
 def _listener(listeners: Sequence[Listener], side: int, transport: int) -> Listener:

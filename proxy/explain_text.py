@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from rich.console import Console
 from rich.text import Text
 
 from proxy.effects import Record
 from proxy.explain import OUR_ADDRESS, Explanation
+from proxy.roundtrip import Step
 
 _STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "+": "green", "-": "red"}
 # What could move the cursor or change colours: shown as an escape, lest a message write on somebody's terminal.
@@ -53,6 +55,27 @@ def print_explanation(explanation: Explanation, name: str, console: Console) -> 
         say(Text("nothing to repair"))
     if explanation.stand_ins:
         say(Text(f"({OUR_ADDRESS} stands for sipmend itself, as no -c FILE says where it is)"))
+
+
+def print_way(steps: Sequence[Step], console: Console) -> None:
+    """What sipmend makes of the request, and of the answer that is made up for it: one diff for each direction."""
+    for came, went in pairwise(steps):
+        if came.receiver != "sipmend" or went.sender != "sipmend":
+            continue
+        if came.sender == went.receiver:
+            console.print(Text(f"sipmend answers the {came.sender} itself", "bold"), soft_wrap=True)
+            console.print(Text("\n".join(_lines(went.octets))), soft_wrap=True)
+            continue
+        console.print(Text(f"{came.sender} -> sipmend -> {went.receiver}", "bold"), soft_wrap=True)
+        lines = (_lines(came.octets), _lines(went.octets))
+        for line in difflib.unified_diff(*lines, f"from the {came.sender}", f"to the {went.receiver}", lineterm=""):
+            style = next((style for start, style in _STYLES.items() if line.startswith(start)), "")
+            console.print(Text(line, style), soft_wrap=True)
+
+
+def way_objects(steps: Sequence[Step]) -> list[dict[str, object]]:
+    """The messages on the way to the server and back, for `--json`."""
+    return [{"from": step.sender, "to": step.receiver, "message": _text(step.octets)} for step in steps]
 
 
 def _sentence(record: Record, style: str) -> Text:

@@ -18,6 +18,7 @@ baresip:baresip-core:a_phone_with_audio_and_ICE
 turnserver:coturn:a_STUN_server_and_its_client
 ip:iproute2:network_namespaces
 conntrack:conntrack:a_NAT_that_forgets
+tcpdump:tcpdump:captures_for_the_doctor
 $modules/websocket.so:kamailio-websocket-modules:browsers_without_the_proxy
 chromium:chromium:a_real_browser
 node:nodejs:steers_the_browser

@@ -25,6 +25,7 @@ PURE = (
     "proxy.counts",
     "proxy.pattern",
     "proxy.stun",
+    "proxy.capture",
     "plugins",
 )
 

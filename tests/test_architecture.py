@@ -12,8 +12,12 @@ from architecture import Source
 LAYERS = {
     "proxy.__main__": ["proxy.cli"],
     "proxy.cli": ["*"],
+    "proxy.dry_commands": ["*"],
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
+    "proxy.explain_setting": [
+        "proxy.explain", "proxy.assembly", "proxy.ruling", "proxy.config", "proxy.repair", "proxy.flow",
+    ],
     "proxy.sockets": [
         "proxy.reflexive", "proxy.open_files", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects",
         "proxy.flow",
@@ -30,7 +34,15 @@ LAYERS = {
         "proxy.core", "proxy.transport", "proxy.store", "proxy.resolver", "proxy.inspector", "proxy.logs",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "proxy.binding",
     ],
-    "proxy.explain_text": ["proxy.explain", "proxy.effects"],
+    "proxy.doctor": [
+        "proxy.explain", "proxy.capture", "proxy.config.shipped", "proxy.config.units", "proxy.repair", "proxy.sip",
+        "proxy.pattern", "proxy.effects", "proxy.flow",
+    ],
+    "proxy.explain_text": ["proxy.roundtrip", "proxy.explain", "proxy.effects"],
+    "proxy.roundtrip": [
+        "proxy.explain", "proxy.core", "proxy.sip", "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
+    ],
+    "proxy.capture": ["proxy.sip.framing", "proxy.sip.errors", "proxy.flow"],
     "proxy.explain": [
         "proxy.core", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "plugins",
@@ -79,8 +91,14 @@ GUARDED = {
     "proxy.__main__": [],
     "proxy.cli": ["proxy.__main__"],
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
-    "proxy.config": ["proxy.ruling", "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.demo"],
-    "plugins": ["proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.demo", "proxy.explain"],
+    "proxy.config": [
+        "proxy.ruling", "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.dry_commands",
+        "proxy.demo", "proxy.explain_setting", "proxy.doctor.remedy",
+    ],
+    "plugins": [
+        "proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.dry_commands", "proxy.demo",
+        "proxy.explain",
+    ],
 }
 
 # More than 300 lines (never more than 500), and why.
@@ -101,6 +119,8 @@ WIDE = {
     "proxy.config.check": "ties settings of all sections together, which know nothing of each other",
     "proxy.config.network": "tries out what the settings ask of the machine: for each kind of it there is a module",
     "proxy.cli": "every command starts here: it joins the settings, the rules, the service and the demo",
+    "proxy.dry_commands": "two commands start here: it joins files, dry runs and the writers of reports",
+    "proxy.doctor.diagnosis": "judges a message by everything that a dry run, the rules and the survey say of it",
     "proxy.core.proxy_core": "the composition root of the core: it only calls the steps of a message's way",
     "proxy.core.branches": "where a request leaves: what is put on top of it, its transaction, its further attempts",
     "proxy.core.response_context": "ties a server transaction to its branches; who chooses and retries is elsewhere",

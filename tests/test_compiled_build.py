@@ -85,7 +85,9 @@ def test_all_of_the_pure_zone_is_compiled_but_plugins_and_named_modules():
     pure = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "proxy").rglob("*.py")
-        if any(f"{module(path.relative_to(ROOT).as_posix())}.".startswith(f"{name}.") for name in PURE)
+        # What reads captures is on no message's way through the proxy.
+        if not path.is_relative_to(ROOT / "proxy" / "capture")
+        and any(f"{module(path.relative_to(ROOT).as_posix())}.".startswith(f"{name}.") for name in PURE)
         and ast.parse(path.read_text()).body
     }
     assert set(COMPILED) | set(SETUP["INTERPRETED"]) == pure

@@ -63,7 +63,7 @@ def with_peers(system: System, *names: str) -> None:
             (system.bin / "websocket.so").touch()
 
 
-OTHER_PEERS = ("baresip", "turnserver", "ip", "conntrack", "chromium", "node", "npm")
+OTHER_PEERS = ("baresip", "turnserver", "ip", "conntrack", "tcpdump", "chromium", "node", "npm")
 ALL_PEERS = ("kamailio", "sipp", "sipsak", "promtool", "nft", *OTHER_PEERS)
 
 

@@ -19,13 +19,12 @@ _REASON: Final = "the client gets back what it wrote"
 def changed_lines(received: Request, sent: Request) -> dict[bytes, bytes] | None:
     """The From and To lines as received, by name, if they did not leave like that; None if they did."""
     changed: dict[bytes, bytes] | None = None
-    for name in (FROM, TO):
-        index = received.index(name)
-        if index < 0:
+    was, now = received.places(), sent.places()
+    for name, index, other in ((FROM, was.from_, now.from_), (TO, was.to, now.to)):
+        if index < 0 or other < 0:
             continue
         line = received.lines[index]
-        other = sent.index(name)
-        if other >= 0 and sent.lines[other] != line:
+        if sent.lines[other] != line:
             if changed is None:
                 changed = {}
             changed[name] = line

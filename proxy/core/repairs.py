@@ -117,7 +117,7 @@ class Repairs:
         """A client's request on its way to the server, by the flow `leaving` if that is known already."""
         reach = LEFT if second_hop else reach_of(request, flow, self._local_networks)
         pipeline = self._by_profile.get(flow.profile.name, self._pipeline)
-        rows = pipeline.rows(REQUEST_IN, request.method, request)
+        rows = pipeline.rows(REQUEST_IN, request.method, request, self._domain)
         if rows[reach]:
             context = self._context(request, flow, binding, reach, renamed, leaving)
             context.second_hop = second_hop
@@ -136,7 +136,7 @@ class Repairs:
         reach = LEFT if second_hop else reach_of(response, flow, self._local_networks)
         method = response.cseq[1]
         pipeline = self._by_profile.get(flow.profile.name, self._pipeline)
-        rows = pipeline.rows(RESPONSE_IN, method, response)
+        rows = pipeline.rows(RESPONSE_IN, method, response, self._domain)
         if rows[reach]:
             context = self._context(response, flow, binding, reach, None, leaving)
             context.second_hop = second_hop
@@ -166,7 +166,7 @@ class Repairs:
         # A Contact of the server, or of another client, is never a finding (protocol 5.5).
         reach = LEFT if message.places().contact > 0 else ABSENT
         pipeline = self._by_profile.get(client.profile.name, self._pipeline)
-        rows = pipeline.rows(stage, method, message)
+        rows = pipeline.rows(stage, method, message, self._domain)
         if rows[reach]:
             listener = client.listener
             home = b"%b;transport=%b" % (listener.sent_by, listener.uri_transport)

@@ -18,6 +18,7 @@ from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
     BODY,
     HAS_LENGTH,
+    NAMES_DOMAIN,
     NO_BODY,
     OFF,
     ONE_CONTACT,
@@ -70,6 +71,8 @@ class _Place:
 Entries = tuple[tuple[Judge, _Place], ...]
 Rows = tuple[Entries, ...]  # by reach
 
+# By domain: how a From or To names it, and how a start line ends that does.
+_namings: Final[dict[bytes, tuple[bytes, tuple[bytes, bytes]]]] = {}
 _USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in range(256))
 
 
@@ -117,13 +120,9 @@ class Pipeline:
             rows = table[traits] = _rows(places, stage, known, traits)
         return rows
 
-    def concerns(self, stage: int, method: bytes, message: Message, reach: int) -> bool:
-        """Whether any rule has to look at such a message at all; if not, `run` may be left out."""
-        return bool(self.rows(stage, method, message)[reach])
-
-    def rows(self, stage: int, method: bytes, message: Message) -> Rows:
-        """The rules that such a message meets, by reach."""
-        traits = traits_of(message)
+    def rows(self, stage: int, method: bytes, message: Message, domain: bytes) -> Rows:
+        """The rules that such a message meets, by reach; `domain` is the server's."""
+        traits = traits_of(message, domain)
         table = self._tables[stage].get(method)
         rows = None if table is None else table[traits]
         return self._rows(stage, method, traits) if rows is None else rows
@@ -133,7 +132,7 @@ class Pipeline:
 
         The message is edited in place: hand in the proxy's own copy. `context.reach` follows the edits.
         """
-        self.run_rows(self.rows(stage, method, message), stage, method, message, context, out)
+        self.run_rows(self.rows(stage, method, message, context.domain), stage, method, message, context, out)
 
     def run_rows(
         self,
@@ -261,7 +260,7 @@ def _rows(places: list[_Place], stage: int, method: bytes, traits: int) -> Rows:
     )
 
 
-def traits_of(message: Message) -> int:
+def traits_of(message: Message, domain: bytes) -> int:
     """The traits of a message that keep it away from rules; see `rule.Rule.unless`."""
     places = message.places()
     lines = message.lines
@@ -272,6 +271,14 @@ def traits_of(message: Message) -> int:
         line = lines[places.contact]
         if b";" not in line or (b"<" in line and b"," not in line):
             traits |= ONE_CONTACT
+    if places.complete:
+        naming = _namings.get(domain)
+        if naming is None:
+            naming = _namings[domain] = b"@%b>" % domain, (b"@%b SIP/2.0" % domain, b":%b SIP/2.0" % domain)
+        named, endings = naming
+        to = lines[places.to]
+        if named in to and named in lines[places.from_] and (b";tag=" in to or lines[0].endswith(endings)):
+            traits |= NAMES_DOMAIN
     if not message.body:
         traits |= NO_BODY
     return traits if message.oddities else traits | PARSED_CLEANLY

@@ -48,8 +48,9 @@ ONE_MAX_FORWARDS: Final = 1  # Max-Forwards stands there once, with a number up 
 HAS_LENGTH: Final = 2  # Content-Length is there
 PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
 ONE_CONTACT: Final = 8  # Contact stands there once, with one value in brackets or without parameters
-NO_BODY: Final = 16
-TRAITS: Final = 32
+NAMES_DOMAIN: Final = 16  # From and To, and the Request-URI outside of dialogs, plainly name the domain
+NO_BODY: Final = 32
+TRAITS: Final = 64
 
 # What a rule names in `touches` besides headers; no header can have such a name.
 BODY: Final = b"(body)"

@@ -7,6 +7,7 @@ import subprocess
 from clients import MakeClient
 from kamailio_peer import Kamailio
 from peer_process import need
+from sip_client import addr_spec
 from sipmend_peer import Sipmend
 
 
@@ -38,4 +39,23 @@ def test_bare_contact_is_registered_and_called(edge: Sipmend, kamailio: Kamailio
     asked = bob.again(asked, challenge)
     seen = bob.expect(100)
     assert seen.first("Call-ID") == asked.call_id
+    assert edge.becomes("sipmend_messages_total", 1, type="INVITE", direction="in", side="server")
+
+
+def test_username_at_the_proxy_is_registered_in_the_domain(
+    edge: Sipmend, kamailio: Kamailio, make_client: MakeClient
+) -> None:
+    """A client that knows no domain but the address it sends to: digest holds, and it is called as alice@pbx.test."""
+    arguments = ["-S", "-U", "-i", "-C", "sip:alice@10.9.8.7:5099", "-s", f"sip:alice@{edge.edge}"]
+    done = sipsak(*arguments, "-u", "alice", "-a", "alicepw", "-x", "60", "-p", f"{edge.edge}:5060", "-vv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    registers = [seen for seen in kamailio.seen(edge.inside) if seen.method == "REGISTER"]
+    assert registers
+    for seen in registers:
+        assert [addr_spec(seen.first(name)) for name in ("From", "To")] == ["sip:alice@pbx.test"] * 2
+    assert edge.total("sipmend_repairs_total", rule="server-domain", header="To", mode="repair") >= 1
+    bob = make_client("bob", kamailio.address)
+    asked = bob.start("INVITE", "sip:alice@pbx.test", bob.contact_lines())
+    bob.acknowledge_failure(asked, challenge := bob.final(asked))
+    bob.again(asked, challenge)
     assert edge.becomes("sipmend_messages_total", 1, type="INVITE", direction="in", side="server")

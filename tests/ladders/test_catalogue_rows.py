@@ -31,7 +31,11 @@ BY_RULES = (
     "from-no-tag", "to-tag-in-register", "display-unquoted", "ob-unsupported", "hdr-alert-info", "resp-subscribe-202",
 )  # fmt: skip
 # Whose rules are still to come, each with its test: take a name out when its rule is there.
-TO_COME = frozenset(BY_RULES) - {rule.name for rule in plugins.ORDER}
+TO_COME = frozenset((
+    "contact-private-server", "contact-user-missing", "contact-user-semicolon", "contact-bad-param-chars",
+    "contact-scheme-changed", "contact-anon", "from-no-tag", "to-tag-in-register", "display-unquoted",
+    "ob-unsupported", "hdr-alert-info", "resp-subscribe-202",
+))  # fmt: skip
 
 
 def functions():

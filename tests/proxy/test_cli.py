@@ -68,7 +68,7 @@ token_key: {tmp_path}/token.key
 
 class TestGroup:
     def test_commands_are_those_of_this_version(self):
-        assert sorted(cli.commands) == ["check", "demo", "explain", "rules", "run"]
+        assert sorted(cli.commands) == ["check", "demo", "doctor", "explain", "rules", "run"]
 
     def test_help_names_them(self):
         shown = call("--help")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugins import ORDER
+from proxy.capture.plain import read_octets
 from proxy.core.settings import CoreSettings
 from proxy.explain import (
     OUR_ADDRESS,
@@ -17,7 +18,6 @@ from proxy.explain import (
     likely_domain,
     likely_source,
     parse_source,
-    read_octets,
 )
 from proxy.flow import CLIENT, SERVER, TCP, UDP, Listener
 from proxy.repair.catalog import Catalog
@@ -60,33 +60,7 @@ def rules(explanation):
     return [record.rule for record in explanation.repairs]
 
 
-class TestReading:
-    def test_crlf_stays_as_it_is(self):
-        octets = INVITE.replace("\n", "\r\n").encode() + b"body\n"
-        assert read_octets(octets) == octets
-        assert read_octets(b"\r\n\n" + octets) == octets
-
-    def test_lf_becomes_crlf(self):
-        assert read_octets(INVITE.encode()) == INVITE.replace("\n", "\r\n").encode()
-
-    @pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n\n\n"])
-    def test_head_alone_ends_in_an_empty_line(self, end):
-        assert read_octets((INVITE.rstrip() + end).encode()) == INVITE.replace("\n", "\r\n").encode()
-
-    @pytest.mark.parametrize(
-        ("length", "body", "expected"),
-        [
-            (10, "v=0\ns=-\n", b"v=0\r\ns=-\r\n"),
-            (10, "v=0\ns=-\n\n", b"v=0\r\ns=-\r\n"),
-            (8, "v=0\ns=-\n", b"v=0\ns=-\n"),
-            (3, "v=0\ns=-\n", b"v=0\r\ns=-\r\n"),
-        ],
-    )
-    def test_body_is_what_content_length_counted(self, length, body, expected):
-        """An editor that saves with LF shortens the body; one that ends files with a newline lengthens it."""
-        text = INVITE.replace("Content-Length: 0", f"l : {length}") + body
-        assert read_octets(text.encode()).partition(b"\r\n\r\n")[2] == expected
-
+class TestNoSip:
     @pytest.mark.parametrize("octets", [b"", b"\n", b"hello\n", b"GET / HTTP/1.1\nHost: x\n\n", bytes(range(256))])
     def test_what_is_no_sip_is_said_to_be_none(self, octets):
         with pytest.raises(ParseError):

@@ -8,8 +8,9 @@ import json
 from rich.console import Console
 
 from plugins import ORDER
+from proxy.capture.plain import read_octets
 from proxy.effects import Note
-from proxy.explain import Explanation, Setting, Source, explain, read_octets
+from proxy.explain import Explanation, Setting, Source, explain
 from proxy.explain_text import as_object, diff, print_explanation
 from proxy.flow import UDP
 from proxy.repair.catalog import Catalog
