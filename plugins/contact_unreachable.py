@@ -126,7 +126,7 @@ class ContactUnreachable(Rule):
     """Replaces the URI of every Contact of the sender, and nothing else of them, when the first leads where `reach`
     says; `why` completes the sentence "Contact names HOST, ..."."""
 
-    stages = (REQUEST_IN, RESPONSE_IN)
+    stages: tuple[int, ...] = (REQUEST_IN, RESPONSE_IN)
     touches = (CONTACT,)
 
     def __init__(self, name: str, reach: int, rfc: str, summary: str, why: str, sample: Sample) -> None:
@@ -345,3 +345,4 @@ RULES: Final = (
     ),
 )
 RULES[-1].methods = (REGISTER,)
+RULES[-1].stages = (REQUEST_IN,)

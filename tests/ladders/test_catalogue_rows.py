@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import plugins
 from proxy.repair.inherent import INHERENT
 from tests.support.ladder import Ladder, nothing, record
 from tests.support.world import World

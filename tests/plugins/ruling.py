@@ -17,6 +17,8 @@ from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response
 
 CATALOG = Catalog(plugins.ORDER)
+# The mode that each rule has by itself.
+DEFAULT = "default"
 # What is on when nobody chose anything.
 USUAL = tuple(rule for rule in CATALOG.rules if rule.default != OFF)
 CORPUS = Path(__file__).parent.parent / "corpus" / "clean"
@@ -43,7 +45,8 @@ class Run:
         self.context = context or sample_context(message, flow, registered, stage, asked)
         self.out: list[Effect] = []
         rules = USUAL if rules is None else tuple(rules)
-        self.pipeline = Pipeline(rules, {rule.name: mode for rule in rules}, self.counts, NETWORKS)
+        modes = {rule.name: rule.default if mode == DEFAULT else mode for rule in rules}
+        self.pipeline = Pipeline(rules, modes, self.counts, NETWORKS)
         if stage is None:
             stage = RESPONSE_IN if isinstance(message, Response) else REQUEST_IN
         self.pipeline.run(stage, method_of(message), message, self.context, self.out)

@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruling import CATALOG, CORPUS, Run, put
+from ruling import CATALOG, CORPUS, DEFAULT, Run, put
 
 from proxy.repair.catalog import RFC
 from proxy.repair.guard import GuardError, check
@@ -28,6 +28,7 @@ from proxy.sip.errors import ParseError
 from proxy.sip.message import Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import START
+from tests.support.valid_messages import METHODS, valid_messages
 
 SAMPLES = [
     pytest.param(rule, sample, id=f"{rule.name}-{number}")
@@ -187,6 +188,36 @@ def test_no_finding_in_a_clean_message(path, outward):
     run = Run(message, flow, context, stage=stages[outward])
     assert run.fired == []
     assert message.octets() == octets
+
+
+VALID = list(valid_messages(1000))
+
+
+@pytest.mark.parametrize("choice", [DEFAULT, REPORT])
+def test_nothing_is_found_in_a_thousand_valid_messages(choice):
+    """With the rules as they are by default, and with every rule reporting: what they found would be no defect."""
+    for valid in VALID:
+        message = parse_message(valid.octets)
+        assert message.oddities is None, valid.octets
+        flow = sample_flow(valid.sender)
+        context = sample_context(message, flow, stage=valid.stage, asked=valid.asked)
+        if context.renamed is not None:
+            context.renamed = {}  # as in the clean messages
+        run = Run(message, flow, context, stage=valid.stage, rules=CATALOG.rules, mode=choice)
+        assert run.fired == [], f"{run.records[0].reason}: {valid.sender} {valid.octets.decode()}"
+        assert not run.counts.plugin_errors
+        assert message.octets() == valid.octets
+
+
+def test_valid_messages_are_of_every_kind():
+    """Every method, transport, direction; and most of them have something that a rule looks at."""
+    starts = [valid.octets.partition(b"\r\n")[0] for valid in VALID]
+    assert {start.partition(b" ")[0].decode() for start in starts} == {*METHODS, "SIP/2.0"}
+    assert {valid.sender.partition(":")[0] for valid in VALID} == {"udp", "tcp", "tls", "ws", "wss"}
+    for stage in (REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT):
+        assert sum(valid.stage == stage for valid in VALID) > 100
+    assert sum(b"application/sdp" in valid.octets for valid in VALID) > 200
+    assert sum(b"<sip" in valid.octets for valid in VALID) > 900
 
 
 def test_the_clean_corpus_is_there():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins import ORDER
 from proxy.effects import CloseFlow, Send
 from proxy.events import FramingFailed, MessageReceived
 from proxy.flow import CLIENT, SERVER
@@ -63,8 +64,8 @@ def message_of(row: Row, origin: str) -> bytes:
 class Play:
     """The real core between a client and the server; what it sends is sorted by side."""
 
-    def __init__(self, listener: int) -> None:
-        self.world = World(clients=("udp://203.0.113.10:5060", "tcp://203.0.113.10:5060"))
+    def __init__(self, listener: int, **sections: object) -> None:
+        self.world = World(clients=("udp://203.0.113.10:5060", "tcp://203.0.113.10:5060"), **sections)
         self.client = self.world.client("client", SOURCE, listener=listener)
         self.server = self.world.server("k")
         self.unfinished = b""
@@ -290,6 +291,28 @@ def test_response(row, origin):
     again, _, _ = play.take()
     # A response that counts ends the retransmissions of Timer A; one that was dropped does not.
     assert bool(again) == (row.right == DROPPED)
+
+
+@pytest.mark.parametrize("mode", ["default", "report"])
+@pytest.mark.parametrize("origin", ["own", "rfc"])
+@pytest.mark.parametrize("row", [row for row in TABLE if row.right in (FORWARDED, PASSED)], ids=lambda row: row.name)
+def test_no_rule_finds_anything_in_what_is_right(row, origin, mode):
+    """Neither as rules are by default, nor when all of them report.
+
+    The documentation addresses of the RFCs stand for public ones: here they are some.
+    """
+    play = Play(UDP_LISTENER, repair={} if mode == "default" else {rule.name: "report" for rule in ORDER})
+    octets = message_of(row, origin).replace(b"192.0.2.", b"192.9.2.").replace(b"203.0.113.", b"193.0.113.")
+    if row.right == PASSED:
+        octets = as_answer(octets, forwarded_request(play, row.answers))
+        play.world.counts.repairs.clear()
+        play.from_server(octets)
+    else:
+        play.by_datagram(octets)
+    assert any(play.take())
+    # A private Contact of the server is right; that rule is for clients that take it for wrong.
+    names = {rule.name for rule in ORDER} - {"contact-private-server"}
+    assert {name for name, _, _ in play.world.counts.repairs} & names == set()
 
 
 def test_broadcast_via_is_never_followed():
