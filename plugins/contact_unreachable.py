@@ -129,13 +129,13 @@ class ContactUnreachable(Rule):
     stages: tuple[int, ...] = (REQUEST_IN, RESPONSE_IN)
     touches = (CONTACT,)
 
-    def __init__(self, name: str, reach: int, rfc: str, summary: str, why: str, sample: Sample) -> None:
+    def __init__(self, name: str, reach: int, rfc: str, summary: str, why: str, *samples: Sample) -> None:
         self.name = name
         self.rfc = rfc
         self.summary = summary
         self.reaches = (reach,)
         self.why = why
-        self.samples = (sample,)
+        self.samples = samples
         self.source = _SOURCES.get(name, ())
         self.no_source = _NO_SOURCE.get(name, "")
         # (line, URI to show, source) -> (reason, line to write); only saves time, and is forgotten when full.
@@ -250,6 +250,24 @@ Content-Length: 0
 
 """
 
+# What the client gets when the server has accepted its REGISTER.
+_HOME: Final = """\
+SIP/2.0 200 OK
+Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa
+From: <sip:alice@example.com>;tag=a73kszlfl
+To: <sip:alice@example.com>;tag=a6c85cf
+Call-ID: 1j9FpLxk3uxtm8tn
+CSeq: 1 REGISTER
+Contact: <%s>;expires=600
+Content-Length: 0
+
+"""
+
+
+def _register(contact: str) -> Sample:
+    return Sample(_REGISTER % contact, _REGISTER % _SHOWN, registered=True, home=_HOME % contact)
+
+
 RULES: Final = (
     ContactUnreachable(
         "contact-invalid-host",
@@ -270,6 +288,7 @@ RULES: Final = (
         "Replace a Contact with a private, unique local or documentation address.",
         "an address of a private network that the server cannot reach",
         _sample("sip:alice@192.168.1.100:5060"),
+        _register("sip:alice@192.168.1.100:5060;line=1"),
     ),
     ContactUnreachable(
         "contact-private-cgn",
@@ -341,7 +360,7 @@ RULES: Final = (
         "RFC 3261 section 10.2.1, RFC 3327 section 4",
         "Replace a reachable Contact in REGISTER: the server would bypass this proxy, which alone the NAT lets in.",
         "so the server would bypass this proxy, and a NAT lets only the proxy in",
-        Sample(_REGISTER % "sip:alice@198.51.100.7:5060", _REGISTER % _SHOWN, registered=True),
+        _register("sip:alice@198.51.100.7:5060"),
     ),
 )
 RULES[-1].methods = (REGISTER,)

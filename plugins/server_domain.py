@@ -97,6 +97,16 @@ CSeq: 1 MESSAGE
 Content-Length: 0
 
 """,
+            home="""\
+SIP/2.0 200 OK
+Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKnashds7
+From: "Alice" <sip:alice@198.51.100.7:5060>;tag=1928301774
+To: <sip:bob@203.0.113.10>;tag=a6c85cf
+Call-ID: a84b4c76e66710
+CSeq: 1 MESSAGE
+Content-Length: 0
+
+""",
         ),
     )
 

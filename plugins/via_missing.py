@@ -63,6 +63,15 @@ Call-ID: a84b4c76e66710
 CSeq: 63104 OPTIONS
 
 """,
+            home="""\
+SIP/2.0 200 OK
+From: <sip:alice@example.com>;tag=1928301774
+To: <sip:example.com>;tag=a6c85cf
+Call-ID: a84b4c76e66710
+CSeq: 63104 OPTIONS
+Content-Length: 0
+
+""",
         ),
     )
 
@@ -102,6 +111,16 @@ From: <sip:alice@example.com>;tag=1928301774
 To: <sip:example.com>
 Call-ID: a84b4c76e66710
 CSeq: 63104 OPTIONS
+
+""",
+            home="""\
+SIP/2.0 200 OK
+Via: SIP/2.0/UDP ;branch=z9hG4bK1
+From: <sip:alice@example.com>;tag=1928301774
+To: <sip:example.com>;tag=a6c85cf
+Call-ID: a84b4c76e66710
+CSeq: 63104 OPTIONS
+Content-Length: 0
 
 """,
         ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from hashlib import blake2s
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from proxy.assembly import make_settings
@@ -74,7 +74,8 @@ class World:
 
     `clients` are the listeners for clients by the address that clients see, `targets` the servers, `own` our address
     on the server side, `listener` further arguments of every client listener, and the rest sections of the
-    configuration file (`server={"networks": [...]}`). Targets are not probed unless `probes` is set.
+    configuration file (`server={"networks": [...]}`). Targets are not probed unless `probes` is set. `local_networks`
+    are those that this machine is said to share with the server.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class World:
         listener: dict[str, Any] | None = None,
         resolve: bool = True,
         probes: bool = False,
+        local_networks: tuple[IPv4Network | IPv6Network, ...] | None = None,
         **sections: Any,
     ) -> None:
         self.now = START
@@ -103,6 +105,8 @@ class World:
         settings = make_settings(config, self.listeners, self.addresses)
         if not probes:
             settings = replace(settings, health_interval=0.0)
+        if local_networks is not None:
+            settings = replace(settings, local_networks=local_networks)
         self.counts = Counts(len(self.listeners))
         pipelines = make_pipelines(config, self.counts, settings.local_networks)
         profiles = make_profiles(config, self.counts, settings.local_networks)
