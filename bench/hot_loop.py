@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import thread_time
@@ -50,9 +50,9 @@ def counter_source() -> Callable[[], bytes]:
     return lambda: b"%016d" % next(numbers)
 
 
-def new_core() -> ProxyCore:
-    """A core with all rules at their defaults and one server, put together as the service does it."""
-    config = Config.model_validate(CONFIG)
+def new_core(repair: Mapping[str, str] | None = None) -> ProxyCore:
+    """A core with one server, put together as the service does it; rules are at their defaults but for `repair`."""
+    config = Config.model_validate({**CONFIG, "repair": dict(repair or {})})
     addresses = [(UDP, calls.SERVER, calls.SERVER_PORT)]
     listeners = make_listeners(config, addresses)
     # Probes of the server would be neither of the calls nor of their cost.
@@ -90,6 +90,7 @@ class Timing:
     objects_each: float = 0.0
     garbage: int = 0
     left: int = 0
+    repairs: int = 0
 
 
 class Ends:
@@ -99,9 +100,13 @@ class Ends:
         self.core = new_core()
         self.waves: list[Wave] = []
 
-    def record(self, number_of_calls: int) -> list[Wave]:
-        """Play so many calls; returns everything that was fed to the core, in order."""
-        register_caller(self.core)
+    def record(self, number_of_calls: int, registered: bool = True) -> list[Wave]:
+        """Play so many calls; returns everything that was fed to the core, in order.
+
+        The Contact of a caller that is not registered needs no repair: it says where the messages come from.
+        """
+        if registered:
+            register_caller(self.core)
         for first in range(0, number_of_calls, WAVE):
             self._wave(range(first, min(first + WAVE, number_of_calls)), first / RATE)
         return self.waves
@@ -154,11 +159,15 @@ def register_caller(core: ProxyCore) -> None:
         raise RuntimeError("the caller could not be registered")
 
 
-def play(waves: list[Wave]) -> Timing:
-    """Feed the recorded calls to a fresh core and time them; then let 45 s pass and look at what is left."""
+def play(waves: list[Wave], repair: Mapping[str, str] | None = None, registered: bool = True) -> Timing:
+    """Feed the recorded calls to a fresh core and time them; then let 45 s pass and look at what is left.
+
+    `repair` are other modes of rules than their defaults.
+    """
     timing = Timing()
-    core = new_core()
-    register_caller(core)
+    core = new_core(repair)
+    if registered:
+        register_caller(core)
     gc.collect()
     gc.freeze()
     gc.set_threshold(10000, 20, 100)
@@ -179,6 +188,7 @@ def play(waves: list[Wave]) -> Timing:
         core.tick(now + step * TICK)
     timing.draining = thread_time() - began
     timing.left = transactions(core)
+    timing.repairs = sum(core.node.counts.repairs.values())
     timing.garbage = gc.collect()
     gc.enable()
     gc.unfreeze()

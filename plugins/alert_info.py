@@ -92,6 +92,8 @@ Content-Length: 0
         return AlertWithoutBrackets(chosen["action"])
 
     def applies(self, message: Message, context: Context) -> Finding | None:
+        if ALERT_INFO not in message.names:
+            return None
         for index in message.indexes(ALERT_INFO):
             if any(_GOOD(element) is None for element in split_list(line_value(message.lines[index]))):
                 return Finding("Alert-Info has no URI in angle brackets, which strict parsers refuse", index)

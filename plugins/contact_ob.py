@@ -78,6 +78,9 @@ Content-Length: 0
     )
 
     def applies(self, message: Message, context: Context) -> Finding | None:
+        places = message.places()
+        if places.contacts == 1 and b";ob" not in message.lines[places.contact].lower():
+            return None
         for index in message.indexes(CONTACT):
             if b";ob" not in message.lines[index].lower():
                 continue

@@ -32,6 +32,9 @@ from proxy.sip.registry import CONTACT, INVITE, NOTIFY, REFER, SUBSCRIBE, UPDATE
 from proxy.sip.stand_in import lenient, stand_in, stood_for
 from proxy.sip.uri import Uri
 
+# How much a rule remembers: lines, and the longest one worth it (octets), as far ends choose both.
+_ENTRIES: Final = 2048
+_LONGEST: Final = 512
 _TARGETS: Final = (INVITE, SUBSCRIBE, REFER, NOTIFY, UPDATE)
 # > uri-parameter  =  transport-param / user-param / ... / other-param;  other-param = pname [ "=" pvalue ]
 # > paramchar  =  param-unreserved / unreserved / escaped
@@ -71,15 +74,27 @@ class ShownByAnother(Rule):
     touches = (CONTACT,)
     default = OFF
 
+    def __init__(self) -> None:
+        # Lines with nothing wrong, as a server writes few of them; forgotten when full.
+        self._right: set[bytes] = set()
+
     def why(self, addr: bytes, uri: Uri) -> str:
         """What is wrong with the URI; empty if nothing."""
         raise NotImplementedError
 
     def applies(self, message: Message, context: Context) -> Finding | None:
-        for contact, uri in _others(message):
+        line = message.lines[message.names.index(CONTACT)]
+        if line in self._right:
+            return None
+        found = _others(message)
+        for contact, uri in found:
             why = self.why(contact.addr, uri)
             if why and stand_in(contact.addr, context.home) is not None:
                 return Finding(why, message.index(CONTACT))
+        if found and len(line) <= _LONGEST:
+            if len(self._right) >= _ENTRIES:
+                self._right.clear()
+            self._right.add(line)
         return None
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:

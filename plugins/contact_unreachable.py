@@ -194,19 +194,30 @@ class ContactUserless(ContactUnreachable):
     def __init__(self, name: str, semicolon: bool, rfc: str, summary: str, why: str, sample: Sample) -> None:
         super().__init__(name, REACHABLE, rfc, summary, why, sample)
         self.semicolon = semicolon
+        # Lines with nothing wrong, as a client writes the same one again and again.
+        self._right: set[bytes] = set()
 
     def applies(self, message: Message, context: Context) -> Finding | None:
-        found = self._found(message, context)
-        return None if found is None or context.shown().startswith(b"sip:anonymous@") else found
+        line = message.lines[message.names.index(CONTACT)]
+        if line in self._right and message.places().contacts == 1:
+            return None
+        if self._is_right(message):
+            if len(line) <= _LONGEST and message.places().contacts == 1:
+                if len(self._right) >= _ENTRIES:
+                    self._right.clear()
+                self._right.add(line)
+            return None
+        if context.shown().startswith(b"sip:anonymous@"):
+            return None
+        return self._found(message, context)
 
-    def _found(self, message: Message, context: Context) -> _Found | None:
-        edits, first = _edits(message, context)
-        if first is None:
-            return None
-        user = first.uri.user
-        if (b";" not in (user or b"")) if self.semicolon else user:
-            return None
-        return _Found(f"Contact names {self._reason(first, context)}", message.index(CONTACT), edits)
+    def _is_right(self, message: Message) -> bool:
+        for index in message.indexes(CONTACT):
+            for contact in contacts_at(message, index):
+                if _plain(contact):
+                    user = contact.uri.user
+                    return b";" not in (user or b"") if self.semicolon else bool(user)
+        return True
 
 
 class ContactInconsistent(ContactUnreachable):
