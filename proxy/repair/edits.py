@@ -108,8 +108,8 @@ def _replace_body(octets: bytes, message: Message) -> None:
 
 def _set_status(line: bytes, response: Response) -> None:
     """Put another status line in, one that the guard has passed."""
-    _, status, *phrase = line.split(b" ", 2)
+    status, _, phrase = line.partition(b" ")[2].partition(b" ")
     response.lines[0] = line
     response.status = int(status)
-    response.reason = phrase[0] if phrase else b""
+    response.reason = phrase
     response.kind = STATUS_LABELS[response.status // 100]
