@@ -20,12 +20,12 @@ from proxy.counts import Counts
 from proxy.effects import Effect, Note, Record
 from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
 from proxy.repair.inherent import INHERENT
-from proxy.repair.pipeline import Pipeline
+from proxy.repair.pipeline import Pipeline, parted
 from proxy.repair.rule import OFF, REPAIR, Rule
 from proxy.sip.errors import HeaderError, SipError
 from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
-from proxy.sip.registry import REGISTER, VIA
+from proxy.sip.registry import REGISTER
 
 # Stand-ins where nobody told: documentation addresses (RFC 5737), and an address for us at the server.
 UNKNOWN_SOURCE = "198.51.100.7"
@@ -68,7 +68,6 @@ class Setting:
     domain: bytes = b""
     local_networks: tuple[Network, ...] = ()
     shown: frozenset[str] | None = None  # the rules whose records are wanted; None for all
-
 
     def only(self, names: Sequence[str]) -> Setting:
         """The same with these rules alone, in mode `repair` all. Raises KeyError for an unknown name."""
@@ -192,8 +191,8 @@ class DryRun:
         if side is None:
             address = ipaddress.ip_address(source.host)
             side = SERVER if any(address in network for network in self._setting.servers) else CLIENT
-        flow = Flow(_listener(listeners, side, source.transport), source.host, source.port)
-        return flow, Flow(_listener(listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
+        flow = Flow(listener_of(listeners, side, source.transport), source.host, source.port)
+        return flow, Flow(listener_of(listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
 
 
 def explain(octets: bytes, setting: Setting, source: Source | None) -> Explanation:
@@ -207,17 +206,10 @@ def core_settings(setting: Setting, message: Request | Response, transport: int)
 
 
 def pipelines(setting: Setting, core: CoreSettings, counts: Counts) -> tuple[Pipeline, Pipeline]:
-    """As in the proxy: a Via is mended before the message can be matched, all else afterwards."""
-    main, via = (
-        Pipeline(
-            [rule for rule in setting.rules if (VIA in rule.touches) == mends_via],
-            setting.modes,
-            counts,
-            core.local_networks,
-        )
-        for mends_via in (False, True)
-    )
-    return main, via
+    """Those of a proxy with this setting."""
+    main, via = parted(setting.rules)
+    networks = core.local_networks
+    return Pipeline(main, setting.modes, counts, networks), Pipeline(via, setting.modes, counts, networks)
 
 
 def _make_node(setting: Setting, core: CoreSettings) -> Node:
@@ -233,7 +225,7 @@ def _request(request: Request, flow: Flow, node: Node, assumed: bool, out: list[
         node.via_repairs.request_in(request, flow, None, True, None, out)
     else:
         if not assumed:  # otherwise the Via is what the source was taken from
-            preview_request(request, flow, node.flows, node.counts, node.own, out)
+            preview_request(request, flow, node, out)
     check_request(request)
     second_hop = request.via_count() > 1
     renamed = None
@@ -259,7 +251,7 @@ def _stand_in(setting: Setting, domain: bytes, transport: int) -> CoreSettings:
     return CoreSettings(domain=domain, listeners=listeners, local_networks=setting.local_networks)
 
 
-def _listener(listeners: Sequence[Listener], side: int, transport: int) -> Listener:
+def listener_of(listeners: Sequence[Listener], side: int, transport: int) -> Listener:
     """The listener of that side and transport, or the first of that side."""
     fitting = [listener for listener in listeners if listener.side == side]
     return next((listener for listener in fitting if listener.transport == transport), fitting[0])

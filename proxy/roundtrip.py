@@ -11,16 +11,17 @@ from hashlib import blake2s
 from typing import Final
 
 from proxy.core.proxy_core import ProxyCore
+from proxy.core.replies import make_reply
 from proxy.core.tokens import FOLD
 from proxy.counts import Counts
 from proxy.effects import Effect, OpenFlow, Send, StoreBindings
 from proxy.events import BindingsStored, FlowOpened, MessageReceived, TargetsResolved
-from proxy.explain import KEY, Setting, Source, core_settings, likely_source, pipelines
+from proxy.explain import KEY, Setting, Source, core_settings, likely_source, listener_of, pipelines
 from proxy.flow import CLIENT, DEFAULT_PORTS, NO_CONNECTION, SERVER, UDP, Flow
 from proxy.sip.errors import SipError
-from proxy.sip.message import CRLF, Request
+from proxy.sip.message import Request
 from proxy.sip.parser import parse_message
-from proxy.sip.registry import ACK, CALL_ID, CONTACT, CSEQ, FROM, INVITE, RECORD_ROUTE, REGISTER, SUBSCRIBE, TO, VIA
+from proxy.sip.registry import ACK, CONTACT, INVITE, RECORD_ROUTE, REGISTER, SUBSCRIBE
 
 # Where a server is that nobody named (RFC 5737).
 _SERVER: Final = "192.0.2.5"
@@ -70,8 +71,7 @@ class _Stage:
         usual = core.server_transport
         targets = setting.targets or ((usual, _SERVER, DEFAULT_PORTS[usual]),)
         self._run(self._core.handle(TargetsResolved(targets, _NOW)))
-        fitting = [listener for listener in core.listeners if listener.side == CLIENT]
-        listener = next((one for one in fitting if one.transport == source.transport), fitting[0])
+        listener = listener_of(core.listeners, CLIENT, source.transport)
         flows = self._core.node.flows
         if listener.transport == UDP:
             self.client = flows.udp(listener, source.host, source.port)
@@ -118,23 +118,13 @@ def _answer(octets: bytes) -> bytes:
     """A 200 to the request as it reached the server (RFC 3261 section 8.2.6); b"" if it cannot be answered."""
     try:
         request = parse_message(octets)
-        if not isinstance(request, Request):
-            return b""
-        tagged = request.to.tag is not None
     except SipError:
         return b""
-    dialog = request.method in (INVITE, SUBSCRIBE)
-    copied = {VIA, FROM, TO, CALL_ID, CSEQ, RECORD_ROUTE if dialog else VIA}
+    if not isinstance(request, Request):
+        return b""
+    headers: tuple[bytes, ...] = ()
     if request.method == REGISTER:
-        copied.add(CONTACT)
-    lines = [b"SIP/2.0 200 OK"]
-    for line, name in zip(request.lines, request.names, strict=True):
-        if name == TO and not tagged:
-            lines.append(line + b";tag=server")
-        elif name in copied:
-            lines.append(line)
-    if request.method == REGISTER:
-        lines.append(b"Expires: 600")
-    elif dialog:
-        lines.append(b"Contact: <sip:%b:5060>" % _SERVER.encode())
-    return CRLF.join([*lines, b"Content-Length: 0", b"", b""])
+        headers = (*request.lines_of(CONTACT), b"Expires: 600")
+    elif request.method in (INVITE, SUBSCRIBE):
+        headers = (*request.lines_of(RECORD_ROUTE), b"Contact: <sip:%b:5060>" % _SERVER.encode())
+    return make_reply(request, 200, b"server", headers=headers)

@@ -14,9 +14,8 @@ from proxy.counts import Counts
 from proxy.flow import Profile
 from proxy.pattern import Pattern
 from proxy.repair.catalog import Catalog, Choice
-from proxy.repair.pipeline import Pipeline
+from proxy.repair.pipeline import Pipeline, parted
 from proxy.repair.rule import Rule
-from proxy.sip.registry import VIA
 
 
 def make_pipelines(
@@ -24,8 +23,7 @@ def make_pipelines(
 ) -> tuple[Pipeline, Pipeline]:
     """The pipeline of the core, and the one that mends a Via before it can be matched. Raises CatalogError."""
     rules, modes = chosen_rules(config, profile)
-    main = [rule for rule in rules if VIA not in rule.touches]
-    via = [rule for rule in rules if VIA in rule.touches]
+    main, via = parted(rules)
     return Pipeline(main, modes, counts, local_networks), Pipeline(via, modes, counts, local_networks)
 
 

@@ -103,7 +103,6 @@ GUARDED = {
 
 # More than 300 lines (never more than 500), and why.
 LONG = {
-    "proxy.core.to_client": "one way of a message from end to end, read from top to bottom",
     "proxy.repair.rule": "the contract of all rules, to be read in one place; most of it is what the words mean",
     "plugins.contact_unreachable": "one rule and one sample for each reason to replace a Contact; they share the edit",
     "proxy.cli": "one function for each command, read from top to bottom",

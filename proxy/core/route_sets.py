@@ -12,22 +12,11 @@ from proxy.repair.inherent import ACK_NO_ROUTE, ROUTE_IGNORED, RR_LOST, RR_NO_LR
 from proxy.repair.rule import OFF, REPORT
 from proxy.sip.address import parse_name_addr
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Message, Request, Response, line_value
+from proxy.sip.message import Request, Response, line_value
 from proxy.sip.params import split_list
 from proxy.sip.registry import RECORD_ROUTE, ROUTE
+from proxy.transaction.invite_server import InviteServer
 from proxy.transaction.key import ServerKey
-
-
-def record_route_lines(message: Message) -> tuple[bytes, ...]:
-    """The lines of Record-Route, topmost first."""
-    names = message.names
-    count = names.count(RECORD_ROUTE)
-    if not count:
-        return ()
-    first = names.index(RECORD_ROUTE)
-    if names[first : first + count].count(RECORD_ROUTE) == count:  # as usual, they stand together
-        return tuple(message.lines[first : first + count])
-    return tuple([line for line, name in zip(message.lines, names, strict=True) if name == RECORD_ROUTE])
 
 
 def restore_routes(request: Request, key: ServerKey, flow: Flow, node: Node, out: list[Effect]) -> None:
@@ -71,7 +60,16 @@ def note_strict(request: Request, flow: Flow, own: OwnRepairs, out: list[Effect]
         own.record(RR_NO_LR, request, flow, "to-server", line, line, reason, out)
 
 
-def restore_record_routes(
+def keep_route_set(
+    response: Response, context: ResponseContext, flow: Flow, direction: str, own: OwnRepairs, out: list[Effect]
+) -> None:
+    """See that a 2xx brings our Record-Routes, and remember the route set for an ACK that comes without."""
+    _restore_record_routes(response, context, flow, direction, own, out)
+    if isinstance(context.server, InviteServer):
+        context.server.accepted = (response.lines[response.places().to], response.lines_of(RECORD_ROUTE))
+
+
+def _restore_record_routes(
     response: Response, context: ResponseContext, flow: Flow, direction: str, own: OwnRepairs, out: list[Effect]
 ) -> None:
     """Put our Record-Routes back into a 2xx that lost them, lest the next request pass us by (16.6 step 4)."""
@@ -96,7 +94,7 @@ def restore_record_routes(
 def _place(response: Response, request: Request | None) -> int:
     """Where ours belong: below those of the hops behind us, above those that the request brought."""
     found = response.indexes(RECORD_ROUTE)
-    brought = () if request is None else record_route_lines(request)
+    brought = () if request is None else request.lines_of(RECORD_ROUTE)
     for index in found:
         if line_value(response.lines[index]) in [line_value(line) for line in brought]:
             return index

@@ -8,7 +8,7 @@ from __future__ import annotations
 from proxy.binding import REGISTERED, Binding
 from proxy.core.forwarding import add_hop, has_looped, loop_mark, record_routes, spend_hop, wants_record_route
 from proxy.core.guests import source_uri
-from proxy.core.hops import Hop, settle_hop
+from proxy.core.hops import Hop
 from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.response_context import Home, ResponseContext
@@ -16,7 +16,7 @@ from proxy.core.route_sets import note_ignored
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed
 from proxy.core.tokens import BINDING_LENGTH, BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.validation import request_uri
-from proxy.core.via_defects import note_request
+from proxy.core.via_defects import settle_via
 from proxy.effects import Effect, Send
 from proxy.flow import CLIENT, SERVER, UDP, Flow
 from proxy.repair.inherent import RESTORE_URI, RURI_CASE_FOLDED, RURI_WRONG_USER, Inherent
@@ -71,7 +71,7 @@ class ToClient:
             raise SipError("the request has been here before", 482, "loop")
         home, sent_by_port = flow, 0
         if spiral is None:
-            home = self._settle(request, key, flow, hop, out)
+            home = settle_via(request, key, flow, hop, node, out)
             sent_by_port = request.via.port if hop is None else hop.port
         self._routes.undo_strict(request)
         removed = self._routes.strip(request)
@@ -100,15 +100,6 @@ class ToClient:
         context.routes = routes
         context.sent_by_port = sent_by_port
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
-
-    def _settle(self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, out: list[Effect]) -> Flow:
-        """Stamp the top Via; returns the flow of the answers."""
-        node = self._node
-        before = request.lines[1]
-        home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
-        if hop is None:
-            note_request(request, flow, home, key[1] != b"", node.own, before, out)
-        return home
 
     # -- whom
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from proxy.binding import Binding
 from proxy.core.branches import Branches
 from proxy.core.forwarding import has_looped, loop_mark, spend_hop
-from proxy.core.hops import Hop, settle_hop
+from proxy.core.hops import Hop
 from proxy.core.identity import first_contact, hides_sender
 from proxy.core.node import Node
 from proxy.core.own_lines import changed_lines
@@ -20,7 +20,7 @@ from proxy.core.targets import Target, plain_host, port_of, transport_of
 from proxy.core.tokens import BRANCH_PREFIX, RouteMark, guest_subject, read_subject
 from proxy.core.unknown_routes import drop_unknown_routes
 from proxy.core.validation import request_uri
-from proxy.core.via_defects import note_request
+from proxy.core.via_defects import settle_via
 from proxy.effects import Effect, Note
 from proxy.flow import CLIENT, TRANSPORTS, UDP, Flow
 from proxy.sip.errors import HeaderError, SipError
@@ -57,8 +57,8 @@ class ToServer:
         method = request.method
         mark = loop_mark(request, CLIENT)
         second_hop = self._check_hops(request, hop, mark, flow)
-        home = self._settle(request, key, flow, hop, via_before, out)
-        removed = self._strip_routes(request, flow, out)
+        home = settle_via(request, key, flow, hop, node, out, mended=via_before is not None)
+        removed = self._strip_routes(request, key, flow, out)
         if removed.mark is not None and request.places().route > 0 and self._is_spiral(request):
             return removed
         # The received request: what our own answers are made of.
@@ -96,21 +96,12 @@ class ToServer:
         self._branches.begin(context, request, target, leaving, mark, out)
         return None
 
-    def _settle(
-        self, request: Request, key: ServerKey, flow: Flow, hop: Hop | None, via_before: bytes | None, out: list[Effect]
-    ) -> Flow:
-        """Stamp the top Via; returns the flow of the answers. An ACK that lost its route set gets it back."""
-        node = self._node
-        before = request.lines[1]
-        home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
-        if hop is None and via_before is None:
-            note_request(request, flow, home, key[1] != b"", node.own, before, out)
-        if request.places().route < 0 and request.to.tag is not None:
-            if request.method == ACK:
-                restore_routes(request, key, flow, node, out)
-            elif request.method != REGISTER:
-                note_ignored(request, flow, node.own, "to-server", out)
-        return home
+    def _mend_route_set(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> None:
+        """An ACK in a dialog that lost its route set gets it back; of other requests it is recorded."""
+        if request.method == ACK:
+            restore_routes(request, key, flow, self._node, out)
+        elif request.method != REGISTER:
+            note_ignored(request, flow, self._node.own, "to-server", out)
 
     # -- who
 
@@ -154,9 +145,11 @@ class ToServer:
 
     # -- where
 
-    def _strip_routes(self, request: Request, flow: Flow, out: list[Effect]) -> Removed:
+    def _strip_routes(self, request: Request, key: ServerKey, flow: Flow, out: list[Effect]) -> Removed:
         """Take our own Routes off, and out of dialog those that name nobody we may send to (protocol 7.4)."""
         routes = self._routes
+        if request.places().route < 0 and request.to.tag is not None:
+            self._mend_route_set(request, key, flow, out)
         if request.places().route < 0:
             return NOTHING_REMOVED
         user = request_uri(request).user

@@ -6,10 +6,10 @@ compared with those of the request, octet for octet first.
 
 from __future__ import annotations
 
-from proxy.core.flows import Flows
-from proxy.core.hops import settle_hop
+from proxy.core.hops import Hop, settle_hop
+from proxy.core.node import Node
 from proxy.core.own_repairs import OwnRepairs
-from proxy.counts import Counts
+from proxy.core.response_context import ResponseContext
 from proxy.effects import Effect
 from proxy.flow import CLIENT, VIA_TRANSPORTS, Flow
 from proxy.repair.inherent import (
@@ -23,11 +23,11 @@ from proxy.repair.inherent import (
     Inherent,
 )
 from proxy.sip.errors import HeaderError
-from proxy.sip.message import Message, Request, Response, line_value
+from proxy.sip.message import Request, Response, line_value
 from proxy.sip.params import split_list
 from proxy.sip.registry import VIA
 from proxy.sip.via import parse_via
-from proxy.transaction.key import COOKIE
+from proxy.transaction.key import COOKIE, ServerKey
 
 Vias = tuple[bytes, ...]
 
@@ -65,14 +65,26 @@ def note_request(
         own.record(VIA_NO_COOKIE, request, flow, direction, before, after, reason, out)
 
 
-def preview_request(
-    request: Request, flow: Flow, flows: Flows, counts: Counts, own: OwnRepairs, out: list[Effect]
-) -> None:
+def settle_via(
+    request: Request, key: ServerKey, flow: Flow, hop: Hop | None, node: Node, out: list[Effect], mended: bool = False
+) -> Flow:
+    """Stamp the top Via and return the flow of the answers, as `core.hops` does; record what is wrong with a new one.
+
+    `mended` tells that the Via is a rule's, and not the sender's.
+    """
+    before = request.lines[1]
+    home = settle_hop(request, flow, hop, key[0], node.flows, node.counts)
+    if hop is None and not mended:
+        note_request(request, flow, home, key[1] != b"", node.own, before, out)
+    return home
+
+
+def preview_request(request: Request, flow: Flow, node: Node, out: list[Effect]) -> None:
     """Record what would be made of the top Via of a request, which stays as it is."""
     stamped = request.copy()
     before = request.lines[request.index(VIA)]
-    home = settle_hop(stamped, flow, None, b"", flows, counts)
-    note_request(stamped, flow, home, (request.via.branch or b"").startswith(COOKIE), own, before, out)
+    home = settle_hop(stamped, flow, None, b"", node.flows, node.counts)
+    note_request(stamped, flow, home, (request.via.branch or b"").startswith(COOKIE), node.own, before, out)
 
 
 def note_own_via(response: Response, asked: Flow, own: OwnRepairs, direction: str, out: list[Effect]) -> None:
@@ -83,18 +95,34 @@ def note_own_via(response: Response, asked: Flow, own: OwnRepairs, direction: st
         own.record(VIA_RECEIVED, response, asked, direction, line, None, reason, out)
 
 
-def vias_of(message: Message) -> Vias:
-    """The lines of Via, topmost first."""
-    return tuple([line for line, name in zip(message.lines, message.names, strict=True) if name == VIA])
+def mend_answer(
+    response: Response, context: ResponseContext, flow: Flow, direction: str, own: OwnRepairs, out: list[Effect]
+) -> None:
+    """Put the Vias of the request back into its answer, if they say something else; ours is off the response already.
 
-
-def mend_answer(response: Response, sent: Vias, flow: Flow, direction: str, own: OwnRepairs, out: list[Effect]) -> bool:
-    """Put the Vias of the request back into its answer, if they say something else; true if they did.
-
-    `sent` are the lines of the request; ours is off the response already.
+    A server that changed them once does so again: they are kept for further answers, which come without the request.
     """
-    found = vias_of(response)
-    if found == sent or not sent:
+    request = context.request
+    if request is None:
+        sent = context.vias
+    else:
+        asked, found = request.places(), response.places()
+        if (
+            asked.vias == found.vias
+            and found.via > 0
+            and request.lines[asked.via] == response.lines[found.via]
+            and asked.vias == 1
+        ):
+            return
+        sent = request.lines_of(VIA)
+    if sent and _put_back(response, sent, flow, direction, own, out):
+        context.vias = sent
+
+
+def _put_back(response: Response, sent: Vias, flow: Flow, direction: str, own: OwnRepairs, out: list[Effect]) -> bool:
+    """Put these Vias into a response that has others; false if it says the same."""
+    found = response.lines_of(VIA)
+    if found == sent:
         return False
     wrong = _difference(found, sent)
     if wrong is None:
@@ -103,10 +131,10 @@ def mend_answer(response: Response, sent: Vias, flow: Flow, direction: str, own:
     index = response.index(VIA)
     if index < 0:
         index = 1
-    for line in [n for n, name in enumerate(response.names) if name == VIA][::-1]:
-        response.remove(line)
-    for line_text in reversed(sent):
-        response.insert(index, VIA, line_text)
+    for old in reversed(response.indexes(VIA)):
+        response.remove(old)
+    for line in reversed(sent):
+        response.insert(index, VIA, line)
     own.record(repair, response, flow, direction, b"\r\n".join(found) or None, b"\r\n".join(sent), reason, out)
     return True
 

@@ -16,9 +16,9 @@ from proxy.core.registration import is_nameable
 from proxy.core.replies import make_reply
 from proxy.core.response_context import ResponseContext
 from proxy.core.response_routing import reopened
-from proxy.core.route_sets import record_route_lines, restore_record_routes
+from proxy.core.route_sets import keep_route_set
 from proxy.core.targets import Target
-from proxy.core.via_defects import mend_answer, note_own_via, vias_of
+from proxy.core.via_defects import mend_answer, note_own_via
 from proxy.effects import Effect, OpenFlow, StoreBindings
 from proxy.events import BindingsStored, Event
 from proxy.flow import TCP, UDP, Flow
@@ -53,12 +53,10 @@ class WayHome:
             note_own_via(response, branch.flow, own, direction, out)
         pop_via(response)
         if context.via_before is None:
-            self._mend_vias(context, response, branch.flow, direction, out)
+            mend_answer(response, context, branch.flow, direction, own, out)
         try:
             if context.routes and 200 <= response.status < 300:
-                restore_record_routes(response, context, branch.flow, direction, own, out)
-                if isinstance(context.server, InviteServer):
-                    context.server.accepted = (response.lines[response.places().to], record_route_lines(response))
+                keep_route_set(response, context, branch.flow, direction, own, out)
             if context.from_client:
                 if not self._to_client(context, branch, response, out):
                     return
@@ -68,26 +66,6 @@ class WayHome:
             # What cannot be read cannot be repaired: it goes home as it is, lest the request stay without an answer.
             self._node.counts.plugin_errors["restore"] += 1
         self._send(context, response, out)
-
-    def _mend_vias(
-        self, context: ResponseContext, response: Response, flow: Flow, direction: str, out: list[Effect]
-    ) -> None:
-        """The Vias of the request come back as they are; a server that changed them once does so again."""
-        request = context.request
-        if request is None:
-            sent = context.vias
-        else:
-            asked, found = request.places(), response.places()
-            if (
-                asked.vias == found.vias
-                and found.via > 0
-                and request.lines[asked.via] == response.lines[found.via]
-                and asked.vias == 1
-            ):
-                return
-            sent = vias_of(request)
-        if sent and mend_answer(response, sent, flow, direction, self._node.own, out):
-            context.vias = sent
 
     def reply(self, context: ResponseContext, status: int, reason: bytes, out: list[Effect]) -> None:
         """Answer the request ourselves."""

@@ -37,7 +37,7 @@ from proxy.repair.rule import (
 )
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message
-from proxy.sip.registry import CONTACT, METHODS, SPELLINGS
+from proxy.sip.registry import CONTACT, METHODS, SPELLINGS, VIA
 
 # So many failures in a row turn a rule off.
 PATIENCE: Final = 10
@@ -245,6 +245,11 @@ class Pipeline:
             if place.failures and place not in failed:
                 place.failures = 0
                 self._failing.discard(place)
+
+
+def parted(rules: Sequence[Rule]) -> tuple[list[Rule], list[Rule]]:
+    """The rules for messages that can be matched, and those that mend a Via before that."""
+    return [rule for rule in rules if VIA not in rule.touches], [rule for rule in rules if VIA in rule.touches]
 
 
 def _rows(places: list[_Place], stage: int, method: bytes, traits: int) -> Rows:

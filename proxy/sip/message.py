@@ -86,9 +86,12 @@ class Message:
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of all lines of that name, in order; a comma separated list stays one value."""
-        if name not in self.names:
-            return []
-        return [line_value(line) for line, n in zip(self.lines, self.names, strict=True) if n == name]
+        return [line_value(line) for line in self.lines_of(name)]
+
+    def lines_of(self, name: bytes) -> tuple[bytes, ...]:
+        """The raw lines of that name, in order."""
+        lines = self.lines
+        return tuple([lines[i] for i in self.indexes(name)]) if name in self.names else ()
 
     def replace(self, index: int, line: bytes) -> None:
         """Put another raw line in the place of one; its name stays."""
@@ -256,8 +259,6 @@ class Request(Message):
 
     def routes(self) -> list[bytes]:
         """The Route values, one per route, in order."""
-        if ROUTE not in self.names:
-            return []
         return [route for value in self.values(ROUTE) for route in split_list(value)]
 
     def copy(self) -> Request:
