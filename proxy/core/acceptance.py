@@ -13,7 +13,7 @@ from proxy.core.identity import contact_key
 from proxy.core.node import Node
 from proxy.core.registration import Named, Registration
 from proxy.effects import Effect
-from proxy.repair.inherent import CONTACT_FOREIGN, EXPIRES_MISSING, EXPIRES_SHRINK, RESTORE_CONTACT
+from proxy.repair.inherent import CONTACT_FOREIGN, EXPIRES_MISSING, EXPIRES_SHRINK, RESTORE_CONTACT, Inherent
 from proxy.repair.rule import OFF, REPAIR, REPORT
 from proxy.sip.address import NameAddr, parse_name_addr
 from proxy.sip.errors import HeaderError
@@ -143,13 +143,13 @@ def _restore(
             expires = seconds(contact.param(b"expires"), header if header >= 0 else named.asked)
             granted[named.binding.token] = expires
             own = contact.with_addr(named.addr)
-            shown = expires
-            if 0 < named.asked - expires <= _ROUNDING:
-                shown = _shrunk(expires, named.asked, line, registration, response, node, out)
-                repair = EXPIRES_SHRINK if shown != expires else repair
+            shown, shrunk = expires, 0 < named.asked - expires <= _ROUNDING
+            if shrunk and _is_wanted(EXPIRES_SHRINK, line, registration, response, node, out):
+                shown = named.asked
+                repair = EXPIRES_SHRINK
             if contact.param(b"expires") is not None:
                 own = with_expires(own, shown)
-            elif _misses_expires(line, registration, response, node, out):
+            elif _is_wanted(EXPIRES_MISSING, line, registration, response, node, out):
                 own = with_expires(own, shown)
                 repair = EXPIRES_MISSING
             if named.binding.shown_instance:
@@ -169,23 +169,14 @@ def _restore(
     return granted
 
 
-def _shrunk(
-    expires: int, asked: int, line: bytes, registration: Registration, response: Response, node: Node, out: list[Effect]
-) -> int:
-    """The expires to show where the registrar grants a little less than was asked for."""
-    mode = node.own.mode(EXPIRES_SHRINK)
+def _is_wanted(
+    repair: Inherent, line: bytes, registration: Registration, response: Response, node: Node, out: list[Effect]
+) -> bool:
+    """Whether this defect of a Contact line is to be mended; recorded where it is to be reported only."""
+    mode = node.own.mode(repair)
     if mode == REPORT:
-        reason = _REASONS[EXPIRES_SHRINK.name]
-        node.own.record(EXPIRES_SHRINK, response, registration.flow, "to-client", line, None, reason, out, True)
-    return asked if mode == REPAIR else expires
-
-
-def _misses_expires(line: bytes, registration: Registration, response: Response, node: Node, out: list[Effect]) -> bool:
-    """Whether the expires that a Contact does not have is to be added."""
-    mode = node.own.mode(EXPIRES_MISSING)
-    if mode == REPORT:
-        reason = _REASONS[EXPIRES_MISSING.name]
-        node.own.record(EXPIRES_MISSING, response, registration.flow, "to-client", line, None, reason, out, True)
+        reason = _REASONS[repair.name]
+        node.own.record(repair, response, registration.flow, "to-client", line, None, reason, out, reported=True)
     return mode == REPAIR
 
 
