@@ -42,22 +42,22 @@ _PARAM: Final = rb";[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]+(?:=[A-Za-z0-9\-_.!~*'()\[\]
 _GOOD_PARAMS: Final = re.compile(rb"(?:" + _PARAM + rb")*").fullmatch
 
 
-def _others(message: Message) -> list[tuple[NameAddr, Uri]]:
+def _other(message: Message) -> tuple[NameAddr, Uri] | None:
     """The first Contact, with its URI taken apart, if it is neither a GRUU nor that of a client of ours.
 
     None of a redirection: these are other people's (RFC 3261 section 8.1.3.4).
     """
     if isinstance(message, Response) and message.status >= 300:
-        return []
-    for contact in contacts_at(message, message.index(CONTACT))[:1]:
-        try:
-            uri = lenient(contact.addr)
-        except HeaderError:
-            continue
-        ours = is_token(uri.param(b"b")) or stood_for(uri) is not None
-        if uri.host and uri.param(b"gr") is None and not ours:
-            return [(contact, uri)]
-    return []
+        return None
+    contacts = contacts_at(message, message.index(CONTACT))
+    if not contacts:
+        return None
+    try:
+        uri = lenient(contacts[0].addr)
+    except HeaderError:
+        return None
+    ours = is_token(uri.param(b"b")) or stood_for(uri) is not None
+    return None if ours or not uri.host or uri.param(b"gr") is not None else (contacts[0], uri)
 
 
 def _with(message: Message, contact: NameAddr, uri: bytes) -> list[Edit]:
@@ -86,23 +86,23 @@ class ShownByAnother(Rule):
         line = message.lines[message.names.index(CONTACT)]
         if line in self._right:
             return None
-        found = _others(message)
-        for contact, uri in found:
-            why = self.why(contact.addr, uri)
-            if why and stand_in(contact.addr, context.home) is not None:
-                return Finding(why, message.index(CONTACT))
-        if found and len(line) <= _LONGEST:
+        found = _other(message)
+        if found is None:
+            return None
+        contact, uri = found
+        why = self.why(contact.addr, uri)
+        if why and stand_in(contact.addr, context.home) is not None:
+            return Finding(why, message.index(CONTACT))
+        if len(line) <= _LONGEST:
             if len(self._right) >= _ENTRIES:
                 self._right.clear()
             self._right.add(line)
         return None
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
-        for contact, _ in _others(message):
-            uri = stand_in(contact.addr, context.home)
-            if uri is not None:
-                return _with(message, contact, uri)
-        return []
+        found = _other(message)
+        uri = None if found is None else stand_in(found[0].addr, context.home)
+        return [] if found is None or uri is None else _with(message, found[0], uri)
 
 
 _ANSWER: Final = """\
@@ -185,17 +185,19 @@ class ContactSchemeChanged(Rule):
         if not context.asked or isinstance(message, Request):
             return None
         scheme = context.asked.partition(b":")[0].lower()
-        for _, uri in _others(message):
-            if scheme != uri.scheme and scheme in (b"sip", b"sips") and uri.scheme in (b"sip", b"sips"):
-                reason = f"Contact has {uri.scheme.decode()} within a dialog that began with {scheme.decode()}"
-                return Finding(reason, message.index(CONTACT))
-        return None
+        found = _other(message)
+        if found is None or scheme == found[1].scheme or not {scheme, found[1].scheme} <= {b"sip", b"sips"}:
+            return None
+        reason = f"Contact has {found[1].scheme.decode()} within a dialog that began with {scheme.decode()}"
+        return Finding(reason, message.index(CONTACT))
 
     def repair(self, message: Message, finding: Finding, context: Context) -> list[Edit]:
-        for contact, uri in _others(message):
-            scheme = context.asked.partition(b":")[0].lower()
-            return _with(message, contact, scheme + contact.addr[len(uri.scheme) :])
-        return []
+        found = _other(message)
+        if found is None:
+            return []
+        contact, uri = found
+        scheme = context.asked.partition(b":")[0].lower()
+        return _with(message, contact, scheme + contact.addr[len(uri.scheme) :])
 
 
 RULES: Final = (ContactSchemeChanged(), ContactPrivateServer(), ContactBadParamChars())
