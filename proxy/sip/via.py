@@ -135,12 +135,11 @@ def fill_param(value: bytes, name: bytes, filling: bytes) -> bytes:
     Every other octet stays; so does all where there is no such parameter, or it has a value. In a list of values the
     first one is meant.
     """
-    first = split_first(value)[0] if b"," in value else value
-    end = value.index(first) + len(first)
-    span = param_span(value[:end], name)
+    first, tail = _parted(value)
+    span = param_span(first, name)
     if span is None or span[0] != span[1]:
         return value
-    return value[: span[0]] + b"=" + filling + value[span[1] :]
+    return first[: span[0]] + b"=" + filling + first[span[1] :] + tail
 
 
 def add_params(value: bytes, received: bytes | None, rport: bytes | None) -> bytes:
@@ -150,11 +149,7 @@ def add_params(value: bytes, received: bytes | None, rport: bytes | None) -> byt
     where the sender has an rport parameter, and never added (RFC 3581 section 4). None leaves the parameter
     alone. In a list of values the first one is meant.
     """
-    tail = b""
-    if b"," in value:
-        first, _ = split_first(value)
-        end = value.index(first) + len(first)
-        value, tail = value[:end], value[end:]
+    value, tail = _parted(value)
     if rport is not None:
         span = param_span(value, b"rport")
         if span is not None:
@@ -167,3 +162,12 @@ def add_params(value: bytes, received: bytes | None, rport: bytes | None) -> byt
             bare = value.rstrip(b" \t\r\n;")
             value = bare + b";received=" + received + value[len(bare) :]
     return value + tail
+
+
+def _parted(value: bytes) -> tuple[bytes, bytes]:
+    """The first of a list of values with what stands before it, and the rest, octet for octet."""
+    if b"," not in value:
+        return value, b""
+    first, _ = split_first(value)
+    end = value.index(first) + len(first)
+    return value[:end], value[end:]
