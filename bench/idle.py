@@ -196,7 +196,7 @@ class Bench:
                 if not client.registered:
                     await asyncio.wait_for(done, PATIENCE)
 
-        await gather(one(client) for client in clients)
+        await asyncio.gather(*(one(client) for client in clients))
 
     async def keep_alive(self) -> tuple[int, int]:
         """Half of them send keep-alives, half answer those of the proxy; returns how many were sent and missed."""
@@ -230,7 +230,7 @@ class Bench:
                             return int(self.reached.get(call) == client.connections)
                 return 0
 
-        return sum(await gather(one(client) for client in clients))
+        return sum(await asyncio.gather(*(one(client) for client in clients)))
 
     async def run(self) -> Figures:
         options = self.options
@@ -271,11 +271,6 @@ class Bench:
         figures["kb_per_client_at_the_end"] = round((self.rss_kb() - empty) / options.clients, 1)
         figures["steal_s"] = round(stolen()[0] - steal, 1)
         return figures
-
-
-async def gather(jobs: object) -> list[int]:
-    """All of them, the first failure ending it."""
-    return list(await asyncio.gather(*list(jobs)))  # type: ignore[call-overload]
 
 
 def now() -> float:

@@ -42,6 +42,7 @@ NOTHING, FOUND, UNREADABLE = 0, 1, 2
 _SPOOL: Final = 16_777_216
 _PIECE: Final = 1_048_576
 
+
 def dry_setting(config: Config | None, profile: str | None, rules: tuple[str, ...]) -> Setting:
     """What a dry run goes by. Raises click.BadParameter for names that do not exist."""
     if config is None and profile is not None:

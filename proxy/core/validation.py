@@ -78,9 +78,9 @@ def check_request(request: Request, supported: frozenset[bytes] = frozenset()) -
     if request.oddities or not places.complete:
         check_syntax(request)
     # The views raise where a header cannot be read.
-    request.from_  # noqa: B018
-    request.to  # noqa: B018
-    request.call_id  # noqa: B018
+    request.from_  # noqa: B018  # for the error
+    request.to  # noqa: B018  # for the error
+    request.call_id  # noqa: B018  # for the error
     if request.cseq[1] != request.method:
         raise SipError("the method of CSeq is not that of the request")
     uri = request_uri(request)

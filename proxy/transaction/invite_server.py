@@ -50,8 +50,7 @@ class InviteServer(Transaction):
 
     `uri`, `from_tag` and `to_tag` (of the final response sent) serve to match an ACK or CANCEL with a wrong branch.
     `sender` is its user's note of whom an answered request came from; `challenged` that of one without credentials that
-    was answered 401 or 407; `accepted` are To and
-    Record-Routes of the last 2xx.
+    was answered 401 or 407; `accepted` are To and Record-Routes of the last 2xx.
     """
 
     __slots__ = ("accepted", "challenged", "flow_key", "from_tag", "last", "last_kind", "sender", "to_tag", "uri")
