@@ -194,8 +194,11 @@ def test_none_after_expiry_but_again_after_another_registration():
         ladder = ladder << play.anna.is_pinged(at)
     assert ladder << nothing
     assert len(play.kept) == 0
-    assert Ladder(play.world) >> registration(play.anna, play.pbx, "T") >> after(INTERVAL) << play.anna.is_pinged(
-        play.first
+    assert (
+        Ladder(play.world)
+        >> registration(play.anna, play.pbx, "T")
+        >> after(INTERVAL)
+        << play.anna.is_pinged(play.first)
     )
 
 
