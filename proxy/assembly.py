@@ -66,6 +66,8 @@ def make_listeners(config: Config, addresses: Sequence[Address]) -> tuple[Listen
                 tuple(str(network) for network in item.proxies),
                 item.contact,
                 _flow_timer(item.flow_timer, uri.transport),
+                item.keepalive,
+                _keepalive_interval(item.keepalive_interval, uri.transport),
             )
         )
     bind = config.server.bind
@@ -82,6 +84,13 @@ def _flow_timer(seconds: float | None, transport: str) -> int:
     if seconds is None:
         return 29 if transport == "udp" else 120
     return int(seconds)
+
+
+def _keepalive_interval(seconds: float | None, transport: str) -> float:
+    """Without a setting below the half minute of a NAT by UDP, and within 95 to 120 s else (RFC 5626 section 4.4)."""
+    if seconds is None:
+        return 25.0 if transport == "udp" else 100.0
+    return seconds
 
 
 def _certified(config: Config, transport: str) -> Iterator[str]:

@@ -37,6 +37,7 @@ class Counts:
         "durations",
         "failovers",
         "keep_alives",
+        "keep_alives_unanswered",
         "misdirected",
         "plugin_errors",
         "received",
@@ -63,5 +64,6 @@ class Counts:
         self.durations: defaultdict[bytes, Histogram] = defaultdict(Histogram)
         # (direction, kind) -> n: what keeps NATs open and is no SIP message
         self.keep_alives: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.keep_alives_unanswered = 0
         self.misdirected = 0
         self.failovers = 0

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from proxy.core.proxy_core import ProxyCore
 from proxy.counts import Counts
-from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Record, Send, StoreBindings
+from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Ping, Record, Send, StoreBindings
 from proxy.events import BindingsStored, Event
 from proxy.flow import Flow
 from proxy.inspector import Inspector
@@ -108,6 +108,8 @@ class Driver:
                     self._transports[effect.flow.listener.index].connect(effect.flow)
                 elif isinstance(effect, CloseFlow):
                     self._transports[effect.flow.listener.index].close_flow(effect.flow, effect.reason)
+                elif isinstance(effect, Ping):
+                    self._senders[effect.flow.listener.index](effect.flow, b"\r\n\r\n")
                 elif isinstance(effect, StoreBindings):
                     self._save(effect)
             except Exception:  # the border again: the other effects of the event belong to other peers

@@ -20,6 +20,15 @@ class Send:
         self.kind = kind
 
 
+class Ping:
+    """Send two CRLFs on the flow (RFC 5626 section 3.5.1): no message, so it is not counted as one."""
+
+    __slots__ = ("flow",)
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+
 class OpenFlow:
     """Connect a stream to the flow's remote address; sends on the flow wait for it (bounded)."""
 
@@ -98,4 +107,4 @@ class Note:
         self.fields = fields
 
 
-Effect = Send | OpenFlow | CloseFlow | StoreBindings | Record | Note
+Effect = Send | Ping | OpenFlow | CloseFlow | StoreBindings | Record | Note

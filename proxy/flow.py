@@ -43,7 +43,7 @@ class Listener:
     `host` and `port` are what the socket is bound to and never appear in a message; `public_host` and
     `public_port` do, in the forms that are kept here for each place. `names` are further host names (lower case)
     under which clients know this listener. `flow_timer` is how often they are told to send keep-alives (seconds; 0:
-    they are not told).
+    they are not told); `keepalive` what we send to them every `keepalive_interval` seconds: "off", "options" or "crlf".
     """
 
     __slots__ = (
@@ -51,6 +51,8 @@ class Listener:
         "flow_timer",
         "host",
         "index",
+        "keepalive",
+        "keepalive_interval",
         "names",
         "port",
         "proxies",
@@ -78,6 +80,8 @@ class Listener:
         proxies: tuple[str, ...] = (),
         contact_policy: str = "repair",
         flow_timer: int = 0,
+        keepalive: str = "off",
+        keepalive_interval: float = 25.0,
     ) -> None:
         self.index = index
         self.side = side
@@ -90,6 +94,8 @@ class Listener:
         self.proxies = proxies
         self.contact_policy = contact_policy
         self.flow_timer = flow_timer
+        self.keepalive = keepalive
+        self.keepalive_interval = keepalive_interval
         self.rename(public_host, public_port)
 
     def rename(self, public_host: str, public_port: int) -> None:

@@ -128,6 +128,12 @@ class Collector:
             ("direction", "kind"),
             counts.keep_alives.items(),
         )
+        yield _counter(
+            "keepalives_unanswered",
+            "OPTIONS to clients, sent as keep-alives, that got no answer",
+            (),
+            [((), counts.keep_alives_unanswered)],
+        )
         yield _counter("plugin_errors", "Failures of a repair rule", ("rule",), _named(counts.plugin_errors))
         yield _counter(
             "found_without_token",

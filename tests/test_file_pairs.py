@@ -13,6 +13,8 @@ from architecture import Source
 # Modules tested under another name, and where.
 COVERED_ELSEWHERE: dict[str, str] = {
     "proxy.core.outbound": "tests/ladders/test_keep_alive_answers.py",
+    "proxy.core.keep_alives": "tests/ladders/test_keepalives_to_clients.py",
+    "proxy.core.own_options": "tests/proxy/core/test_health.py",
     # Each of these is one direction through the whole core: a ladder shows it, a unit test could only mock it.
     "proxy.core.to_client": "tests/ladders/test_restoring.py",
     "proxy.core.to_server": "tests/ladders/test_ways_to_server.py",

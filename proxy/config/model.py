@@ -141,6 +141,18 @@ class ListenerSettings(Section):
         description="how often clients that ask for it are told to send keep-alives, in whole seconds; 0: they are not "
         "told; default: 29s by udp, else 120s",
     )
+    keepalive: Annotated[
+        Literal["off", "options", "crlf"],
+        BeforeValidator(switch_word),
+        WithJsonSchema({"enum": ["off", "options", "crlf", False]}),
+    ] = Field(
+        "off",
+        description="what registered clients are sent to keep their way open: an `options` request, or two CRLFs "
+        "(`crlf`), for clients that stumble over OPTIONS",
+    )
+    keepalive_interval: Annotated[Duration, Field(ge=5, le=3600)] | None = Field(
+        None, description="time between two of them; default: 25s by udp, else 100s"
+    )
 
 
 def _listener(value: object) -> object:

@@ -114,6 +114,8 @@ def _commit(named: Named, registration: Registration, expires: int, outbound: bo
     binding.outbound = outbound
     binding.auth_user = registration.auth_user
     binding.user_agent = registration.user_agent
+    if node.on_registered is not None:
+        node.on_registered(binding)
     return changed
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from proxy.core.node import Node
+from proxy.core.own_options import send_options
 from proxy.core.targets import Target
 from proxy.effects import Effect, Note
-from proxy.sip.message import Request, Response
-from proxy.sip.registry import CALL_ID, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, OPTIONS, START, TO, VIA
+from proxy.sip.message import Response
 from proxy.transaction.timers import NEVER
 
-_NAMES = [START, VIA, MAX_FORWARDS, FROM, TO, CALL_ID, CSEQ, CONTENT_LENGTH]
 _SERVICE_UNAVAILABLE = 503
 _FIRST_REVIVAL = 1.0
 
@@ -133,19 +132,5 @@ class Health:
         flow = node.targets.flow_to(target, out)
         if flow is None:
             return
-        branch = node.mint.branch(b"")
-        token = node.mint.branch(b"")[len(b"z9hG4bK") :]
-        own = b"sip:" + flow.listener.sent_by
         uri = b"sip:%b;transport=%b" % (target.host_port, flow.listener.uri_transport)
-        lines = [
-            b"OPTIONS %b SIP/2.0" % uri,
-            flow.listener.via + branch,
-            b"Max-Forwards: 70",
-            b"From: <%b>;tag=%b" % (own, token),
-            b"To: <%b>" % uri,
-            b"Call-ID: %b" % token,
-            b"CSeq: 1 OPTIONS",
-            b"Content-Length: 0",
-        ]
-        request = Request(lines, _NAMES[:], b"", None, OPTIONS, uri)
-        node.layer.open_client(request, branch, flow, Probe(self, target, now), out)
+        send_options(node, uri, b"sip:" + flow.listener.sent_by, flow, Probe(self, target, now), out)

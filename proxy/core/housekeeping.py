@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.core.keep_alives import KeepAlives
 from proxy.core.node import Node
 from proxy.effects import Effect, StoreBindings
 from proxy.transaction.timers import NEVER
@@ -12,10 +13,12 @@ PERIOD = 30.0
 class Housekeeping:
     """One entry of the wheel while there is something to expire (`transaction.timers.Timed`)."""
 
-    __slots__ = ("_node", "armed", "queued")
+    __slots__ = ("_node", "armed", "keep_alives", "queued")
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        # These have times of their own.
+        self.keep_alives = KeepAlives(node)
         self.armed = False
         self.queued = NEVER
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.binding import Binding
 from proxy.core.bindings import Bindings
 from proxy.core.flows import Flows
 from proxy.core.guests import Guests
@@ -38,6 +39,7 @@ class Node:
         "mint",
         "names",
         "noted",
+        "on_registered",
         "own",
         "profiles",
         "repairs",
@@ -77,6 +79,8 @@ class Node:
         # What was said once per source: bounded, so that nobody fills the log.
         self.noted: set[tuple[str, str]] = set()
         self.tickets = 0
+        # Called with each client that has registered, or registered again, or is known from an earlier run.
+        self.on_registered: Callable[[Binding], None] | None = None
         # Set while the process stops: what would begin something new is answered 503.
         self.draining = False
 

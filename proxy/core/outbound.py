@@ -32,7 +32,7 @@ def answer_keep(response: Response, flow: Flow) -> None:
     """Say it in the client's own Via, if that asks: ours is off already.
 
     RFC 6223 section 4.4: who is willing to receive keep-alives gives the parameter a value, in the answer that sets up
-    the registration or the dialog.
+    the registration or the dialog. The caller knows that this one does.
     """
     seconds = flow.listener.flow_timer
     index = response.places().via

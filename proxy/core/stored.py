@@ -23,6 +23,8 @@ def take_back(bindings: list[Binding], node: Node, out: list[Effect]) -> None:
     for index, binding in enumerate(bindings):
         if index >= too_many and not _is_over(binding, node) and node.bindings.take_back(binding):
             kept += 1
+            if binding.state == REGISTERED and node.on_registered is not None:
+                node.on_registered(binding)
         else:
             binding.state = GONE
             gone.append(binding)

@@ -169,7 +169,8 @@ class WayHome:
             return True
         stored, urgent = accept(registration, response, self._node, out)
         add_flow_timer(registration, response, context.flow)
-        answer_keep(response, context.flow)
+        if any(named.asked for named in registration.named):
+            answer_keep(response, context.flow)
         self._node.repairs.response_out(response, context.flow, context.flow, out)
         if not stored:
             return True

@@ -64,3 +64,19 @@ def test_keep_gets_a_value_where_it_is_asked_for(method, asked, told):
         >> pbx.sends(200, contact=ONE if register else "<sip:pbx@10.0.0.5>")
         << anna.gets(200, via=VIA + told + ";received=198.51.100.20", **own)
     )
+
+
+@pytest.mark.parametrize("contact", [f"<{OWN}>;expires=0", "*", None], ids=["expires=0", "star", "query"])
+def test_no_value_where_nothing_is_set_up(contact):
+    """Who unregisters, or asks what is registered, has nothing to keep alive."""
+    world = _world()
+    shown = ONE + ";expires=0" if contact and contact != "*" else contact
+    anna = world.client("anna", "198.51.100.20:31000", contact=f"<{OWN}>")
+    pbx = world.server("pbx")
+    assert (
+        Ladder(world)
+        >> anna.sends("REGISTER sip:example.com", via=VIA + ";keep", contact=contact, expires=0 if contact else None)
+        << pbx.gets("REGISTER", contact=shown)
+        >> pbx.sends(200)
+        << anna.gets(200, via=VIA + ";keep;received=198.51.100.20")
+    )

@@ -58,6 +58,21 @@ def test_a_listener_takes_over_its_names_proxies_and_policy():
     assert made.contact_policy == "leave"
 
 
+def test_keep_alives_of_a_listener():
+    """By UDP more often, if nothing is said; YAML makes a boolean of `off`."""
+    listen = """- {uri: "udp://192.0.2.1:5060", keepalive: options}
+  - {uri: "tcp://192.0.2.1:5060", keepalive: crlf}
+  - {uri: "udp://192.0.2.1:5062", keepalive: off, keepalive_interval: 1m}
+  - udp://192.0.2.1:5064"""
+    made = make_listeners(config(listen, "  bind: udp://10.0.0.2:5070"), SERVER_AT)[:4]
+    assert [(one.keepalive, one.keepalive_interval) for one in made] == [
+        ("options", 25.0),
+        ("crlf", 100.0),
+        ("off", 60.0),
+        ("off", 25.0),
+    ]
+
+
 def test_a_wildcard_towards_the_server_is_known_by_the_address_that_routes_there(monkeypatch):
     monkeypatch.setattr(assembly, "local_address_towards", lambda host, port: f"to {host} {port}".replace(" ", "-"))
     made = make_listeners(config(server="  bind: udp://0.0.0.0:5070"), SERVER_AT)

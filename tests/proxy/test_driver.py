@@ -8,7 +8,7 @@ from twisted.logger import globalLogPublisher
 
 from proxy.counts import Counts
 from proxy.driver import Driver
-from proxy.effects import CloseFlow, Note, OpenFlow, Record, Send, StoreBindings
+from proxy.effects import CloseFlow, Note, OpenFlow, Ping, Record, Send, StoreBindings
 from proxy.events import BindingsStored, FlowClosed, MessageReceived
 from proxy.flow import CLIENT, SERVER, TCP, UDP, Flow, Listener
 from proxy.inspector import Inspector
@@ -135,6 +135,13 @@ def test_effects_are_carried_out_in_their_order(bench):
     bench.core.script[b"m"] = [*first, Send(FLOW, b"2", b"1xx"), CloseFlow(STREAM, "why")]
     bench.message(b"m")
     assert bench.done == [("connect", STREAM), ("send", b"1"), ("send", b"2"), ("close", "why")]
+
+
+def test_pings_are_sent_and_are_no_messages(bench):
+    bench.core.script[b"m"] = [Ping(FLOW)]
+    bench.message(b"m")
+    assert bench.done == [("send", b"\r\n\r\n")]
+    assert not any(bench.counts.sent)
 
 
 def test_what_is_sent_is_counted_by_listener_and_kind(bench):

@@ -110,6 +110,7 @@ COUNTED = [
         {"direction": "in", "kind": "stun"},
         lambda s: bump(s.counts.keep_alives, "in", "stun"),
     ),
+    ("keepalives_unanswered_total", {}, lambda s: lambda: setattr(s.counts, "keep_alives_unanswered", 1)),
     ("misdirected_total", {}, lambda s: lambda: setattr(s.counts, "misdirected", 1)),
     ("server_failovers_total", {}, lambda s: lambda: setattr(s.counts, "failovers", 1)),
     ("dns_queries_total", {"result": "timeout"}, lambda s: bump(s.dns, "timeout")),

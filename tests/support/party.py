@@ -121,6 +121,10 @@ class Party:
         """Expect that the core opens a connection to this party."""
         return steps.Opened(self)
 
+    def is_pinged(self, at: float) -> steps.Step:
+        """Expect two CRLFs at that time."""
+        return steps.Pinged(self, at)
+
     def is_closed(self, reason: str = "{*}") -> steps.Step:
         """Expect that the core closes this party's connection."""
         return steps.Closed(self, reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from proxy.effects import CloseFlow, Note, OpenFlow, Record, Send, StoreBindings
+from proxy.effects import CloseFlow, Note, OpenFlow, Ping, Record, Send, StoreBindings
 from proxy.events import BindingsStored, FlowClosed, MessageReceived, SendFailed
 from tests.support.sip_text import SipText, header_name
 from tests.support.unchanged import complaints
@@ -230,6 +230,25 @@ class Opened(Expectation):
 
     def __str__(self) -> str:
         return f"{self.party.name} connection opened"
+
+
+class Pinged(Expectation):
+    """The party gets two CRLFs; `at` is in seconds since the ladder began."""
+
+    def __init__(self, party: Party, at: float) -> None:
+        self.party = party
+        self.at = at
+
+    def play(self, world: World) -> None:
+        output = self.next_due(world)
+        if not isinstance(output.effect, Ping) or world.party_at(output.effect.flow) is not self.party:
+            raise MismatchError(f"{self.party.name} was not pinged, but: {world.describe(output)}")
+        if abs(output.time - world.started - self.at) > 0.0005:
+            raise MismatchError(f"it came at {output.time - world.started:.3f} s, not {self.at:.3f} s")
+        world.outputs.remove(output)
+
+    def __str__(self) -> str:
+        return f"{self.party.name} two CRLFs"
 
 
 class Closed(Expectation):

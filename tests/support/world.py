@@ -17,7 +17,7 @@ from proxy.config.model import Config
 from proxy.core.proxy_core import ProxyCore
 from proxy.core.tokens import FOLD
 from proxy.counts import Counts
-from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Record, Send, StoreBindings
+from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Ping, Record, Send, StoreBindings
 from proxy.events import BindingsStored, Event, FlowOpened, TargetsResolved
 from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, TCP, TLS, TRANSPORTS, UDP, Flow, Listener
 from proxy.ruling import make_pipelines, make_profiles
@@ -208,6 +208,8 @@ class World:
             what = text.start.removeprefix("SIP/2.0 ") if text.is_response else text.start.removesuffix(" SIP/2.0")
             lost = "" if effect.flow.open else " (on a closed flow)"
             return f"<< {self.name_of(effect.flow)} {what}{lost}"
+        if isinstance(effect, Ping):
+            return f"<< {self.name_of(effect.flow)} two CRLFs"
         if isinstance(effect, OpenFlow):
             return f"<< {self.name_of(effect.flow)} connection opened"
         if isinstance(effect, CloseFlow):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.sip.errors import HeaderError
-from proxy.sip.via import add_params, first_value, parse_via
+from proxy.sip.via import add_params, fill_param, first_value, parse_via
 
 
 @pytest.mark.parametrize(
@@ -141,3 +141,23 @@ def test_any_octets_parse_or_are_refused(octets):
 
 def test_shows_what_it_is():
     assert repr(parse_via(b"SIP/2.0/UDP h")) == "Via(b'SIP/2.0/UDP h')"
+
+
+@pytest.mark.parametrize(
+    ("value", "filled"),
+    [
+        (b"SIP/2.0/UDP h;keep", b"SIP/2.0/UDP h;keep=29"),
+        (b" SIP/2.0/UDP h;KEEP ;branch=x", b" SIP/2.0/UDP h;KEEP=29 ;branch=x"),
+        (b"SIP/2.0/UDP h;keep;branch=x, SIP/2.0/UDP i;keep", b"SIP/2.0/UDP h;keep=29;branch=x, SIP/2.0/UDP i;keep"),
+        (b"SIP/2.0/UDP h;branch=x, SIP/2.0/UDP i;keep", None),
+        (b'SIP/2.0/UDP h;x="a,b;keep";keep', b'SIP/2.0/UDP h;x="a,b;keep";keep=29'),
+        (b"SIP/2.0/UDP h;keep=5", None),
+        (b"SIP/2.0/UDP h;x=keep", None),
+        (b"SIP/2.0/UDP keep;keeper", None),
+        (b"SIP/2.0/UDP h", None),
+        (b"", None),
+    ],
+)
+def test_a_parameter_without_a_value_gets_one(value, filled):
+    """In the first value of a list only; None: every octet stays."""
+    assert fill_param(value, b"keep", b"29") == (value if filled is None else filled)
