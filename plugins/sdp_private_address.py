@@ -9,7 +9,6 @@ where the administrator says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Final
 
 from proxy.repair.reach import classify_host, host_address
@@ -42,8 +41,11 @@ _ORIGIN: Final = Setting(
     ("rewrite", "leave"),
     "`rewrite`: the address in `o=` as well, in every message alike; `leave`: only those by which media are sent",
 )
-# No NAT is seen between two private addresses of one such network: the client may have both.
-_SAME_SITE: Final = {4: 16, 6: 48}
+# No NAT is seen between two private addresses that begin alike (a /16, a /48): the client may have both. Bits behind.
+_SAME_SITE: Final = {4: 16, 6: 80}
+# No session needs more than this (octets, addresses): whoever sends it wants to see us work, or a body swell.
+_LONGEST: Final = 32768
+_MOST: Final = 100
 
 
 def _wrong(message: Message, context: Context, origin: bool) -> tuple[list[SdpAddress], bytes]:
@@ -51,9 +53,15 @@ def _wrong(message: Message, context: Context, origin: bool) -> tuple[list[SdpAd
     source = host_address(context.flow.remote_host.encode())
     if source is None or classify_host(str(source).encode()) in (LOOPBACK, LINK_LOCAL, UNSPECIFIED):
         return [], b""  # a proxy of the same machine, or something that means nothing elsewhere
+    if any(source in network for network in context.local_networks):
+        return [], b""  # the server is in the same network: the client may know ways there that we do not see
     own = str(source).encode()
-    found = []
-    for place in sdp_addresses(message.body):
+    site = int(source) >> _SAME_SITE[source.version]
+    found: list[SdpAddress] = []
+    places = sdp_addresses(message.body)
+    if len(places) > _MOST:
+        return [], b""
+    for place in places:
         if place.address == own or place.version != source.version or (place.origin and not origin):
             continue
         reach = classify_host(place.address)
@@ -63,14 +71,17 @@ def _wrong(message: Message, context: Context, origin: bool) -> tuple[list[SdpAd
         address = host_address(place.address)
         if address is None or address == source or address.version != source.version:
             continue
-        if address in ip_network((int(source), _SAME_SITE[source.version]), strict=False):
+        if int(address) >> _SAME_SITE[source.version] == site:
             continue
         found.append(place)
     return found, own
 
 
 class SdpPrivateAddress(Rule):
-    """Leaves alone what ICE describes, what is signed, encrypted or multipart, and what another proxy passed on."""
+    """Leaves alone what ICE describes, what is signed, encrypted or multipart, and what another proxy passed on.
+
+    Clients in a network of the server (`networks.local`) are left alone too: they need no NAT to reach each other.
+    """
 
     name = "sdp-private-address"
     rfc = "RFC 8866 section 5.7, RFC 3264 section 5, RFC 3605 section 2.1"
@@ -86,13 +97,13 @@ class SdpPrivateAddress(Rule):
         Sample(
             before="""\
 INVITE sip:bob@example.com SIP/2.0
-Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKb
+Via: SIP/2.0/UDP 8.8.4.4:5060;branch=z9hG4bKb
 Max-Forwards: 70
 From: <sip:alice@example.com>;tag=1928301774
 To: <sip:bob@example.com>
 Call-ID: a84b4c76e66710
 CSeq: 1 INVITE
-Contact: <sip:alice@198.51.100.7:5060>
+Contact: <sip:alice@8.8.4.4:5060>
 Content-Type: application/sdp
 Content-Length: 140
 
@@ -106,24 +117,25 @@ a=rtpmap:0 PCMU/8000
 """,
             after="""\
 INVITE sip:bob@example.com SIP/2.0
-Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKb
+Via: SIP/2.0/UDP 8.8.4.4:5060;branch=z9hG4bKb
 Max-Forwards: 70
 From: <sip:alice@example.com>;tag=1928301774
 To: <sip:bob@example.com>
 Call-ID: a84b4c76e66710
 CSeq: 1 INVITE
-Contact: <sip:alice@198.51.100.7:5060>
+Contact: <sip:alice@8.8.4.4:5060>
 Content-Type: application/sdp
-Content-Length: 138
+Content-Length: 128
 
 v=0
-o=alice 2890844526 2890844526 IN IP4 198.51.100.7
+o=alice 2890844526 2890844526 IN IP4 8.8.4.4
 s=-
-c=IN IP4 198.51.100.7
+c=IN IP4 8.8.4.4
 t=0 0
 m=audio 49172 RTP/AVP 0
 a=rtpmap:0 PCMU/8000
 """,
+            sender="udp:8.8.4.4:5060",
         ),
     )
 
@@ -135,7 +147,9 @@ a=rtpmap:0 PCMU/8000
 
     def applies(self, message: Message, context: Context) -> Finding | None:
         body = message.body
-        if b"a=candidate:" in body or b"a=ice-" in body or media_type(message) != b"application/sdp":
+        if media_type(message) != b"application/sdp" or len(body) > _LONGEST:
+            return None
+        if b"a=candidate:" in body or b"a=ice-" in body:
             return None
         if context.second_hop or (isinstance(message, Request) and message.places().vias > 1):
             return None  # it came from another proxy: the source is not that of the client
