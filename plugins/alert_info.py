@@ -38,7 +38,8 @@ def _mended(element: bytes, drop: bool) -> bytes:
     if _GOOD(element) is not None:
         return element
     found = None if drop else _URI(element)
-    return b"" if found is None else b"<" + found[0] + b">" + element[found.end() :]
+    mended = b"" if found is None else b"<" + found[0] + b">" + element[found.end() :]
+    return mended if _GOOD(mended) is not None else b""
 
 
 class AlertWithoutBrackets(Rule):
@@ -104,10 +105,9 @@ Content-Length: 0
         for index in message.indexes(ALERT_INFO):
             line = message.lines[index]
             elements = split_list(line_value(line))
-            mended = [_mended(element, self.drop) for element in elements]
-            if mended == elements:
+            kept = [mended for element in elements if (mended := _mended(element, self.drop))]
+            if kept == elements:
                 continue
-            kept = [element for element in mended if element]
             if kept:
                 edits.append(Replace(index, line.partition(b":")[0] + b": " + b", ".join(kept)))
             else:

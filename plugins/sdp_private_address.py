@@ -9,7 +9,6 @@ where the administrator says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Final
 
 from proxy.repair.reach import classify_host, host_address
@@ -42,17 +41,19 @@ _ORIGIN: Final = Setting(
     ("rewrite", "leave"),
     "`rewrite`: the address in `o=` as well, in every message alike; `leave`: only those by which media are sent",
 )
-# No NAT is seen between two private addresses of one such network: the client may have both.
-_SAME_SITE: Final = {4: 16, 6: 48}
-
-
+# No NAT is seen between two private addresses that begin alike (a /16, a /48): the client may have both. Bits behind.
+_SAME_SITE: Final = {4: 16, 6: 80}
+# No session needs more than this (octets, addresses): whoever sends it wants to see us work, or a body swell.
+_LONGEST: Final = 32768
+_MOST: Final = 100
+# Sources remembered.
 _ENTRIES: Final = 2048
 
 
 class _Source:
     """Where messages come from: the address, None for one that means nothing elsewhere, and how SDP writes it."""
 
-    __slots__ = ("address", "line_end", "octets")
+    __slots__ = ("address", "line_end", "octets", "site")
 
     def __init__(self, host: str) -> None:
         address = host_address(host.encode())
@@ -60,6 +61,7 @@ class _Source:
             address = None  # a proxy of the same machine, for instance
         self.address = address
         self.octets = str(address).encode()
+        self.site = int(address) >> _SAME_SITE[address.version] if address else 0
         self.line_end = b" IN IP%d %b\r\n" % (address.version if address else 4, self.octets)
 
 
@@ -68,8 +70,11 @@ def _wrong(body: bytes, source: _Source, origin: bool) -> list[SdpAddress]:
     own = source.address
     if own is None:
         return []
-    found = []
-    for place in sdp_addresses(body):
+    found: list[SdpAddress] = []
+    places = sdp_addresses(body)
+    if len(places) > _MOST:
+        return []
+    for place in places:
         if place.address == source.octets or place.version != own.version or (place.origin and not origin):
             continue
         reach = classify_host(place.address)
@@ -79,14 +84,17 @@ def _wrong(body: bytes, source: _Source, origin: bool) -> list[SdpAddress]:
         address = host_address(place.address)
         if address is None or address == own or address.version != own.version:
             continue
-        if address in ip_network((int(own), _SAME_SITE[own.version]), strict=False):
+        if int(address) >> _SAME_SITE[own.version] == source.site:
             continue
         found.append(place)
     return found
 
 
 class SdpPrivateAddress(Rule):
-    """Leaves alone what ICE describes, what is signed, encrypted or multipart, and what another proxy passed on."""
+    """Leaves alone what ICE describes, what is signed, encrypted or multipart, and what another proxy passed on.
+
+    Clients in a network of the server (`networks.local`) are left alone too: they need no NAT to reach each other.
+    """
 
     name = "sdp-private-address"
     rfc = "RFC 8866 section 5.7, RFC 3264 section 5, RFC 3605 section 2.1"
@@ -102,13 +110,13 @@ class SdpPrivateAddress(Rule):
         Sample(
             before="""\
 INVITE sip:bob@example.com SIP/2.0
-Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKb
+Via: SIP/2.0/UDP 8.8.4.4:5060;branch=z9hG4bKb
 Max-Forwards: 70
 From: <sip:alice@example.com>;tag=1928301774
 To: <sip:bob@example.com>
 Call-ID: a84b4c76e66710
 CSeq: 1 INVITE
-Contact: <sip:alice@198.51.100.7:5060>
+Contact: <sip:alice@8.8.4.4:5060>
 Content-Type: application/sdp
 Content-Length: 140
 
@@ -122,24 +130,25 @@ a=rtpmap:0 PCMU/8000
 """,
             after="""\
 INVITE sip:bob@example.com SIP/2.0
-Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKb
+Via: SIP/2.0/UDP 8.8.4.4:5060;branch=z9hG4bKb
 Max-Forwards: 70
 From: <sip:alice@example.com>;tag=1928301774
 To: <sip:bob@example.com>
 Call-ID: a84b4c76e66710
 CSeq: 1 INVITE
-Contact: <sip:alice@198.51.100.7:5060>
+Contact: <sip:alice@8.8.4.4:5060>
 Content-Type: application/sdp
-Content-Length: 138
+Content-Length: 128
 
 v=0
-o=alice 2890844526 2890844526 IN IP4 198.51.100.7
+o=alice 2890844526 2890844526 IN IP4 8.8.4.4
 s=-
-c=IN IP4 198.51.100.7
+c=IN IP4 8.8.4.4
 t=0 0
 m=audio 49172 RTP/AVP 0
 a=rtpmap:0 PCMU/8000
 """,
+            sender="udp:8.8.4.4:5060",
         ),
     )
 
@@ -166,10 +175,15 @@ a=rtpmap:0 PCMU/8000
         # Most that need nothing name their source wherever they name an address: counting is quicker than reading.
         if body.count(source.line_end) == body.count(b"\nc=") + body.count(b"\no=") + body.count(b"\na=rtcp:"):
             return None
-        if b"a=candidate:" in body or b"a=ice-" in body or media_type(message) != b"application/sdp":
+        if media_type(message) != b"application/sdp" or len(body) > _LONGEST:
+            return None
+        if b"a=candidate:" in body or b"a=ice-" in body:
             return None
         if context.second_hop or (isinstance(message, Request) and message.places().vias > 1):
             return None  # it came from another proxy: the source is not that of the client
+        own = source.address
+        if own is not None and any(own in network for network in context.local_networks):
+            return None  # the server is in the same network: the client may know ways there that we do not see
         found = _wrong(body, source, self.origin)
         if not found or sealed(message):
             return None

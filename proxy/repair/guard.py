@@ -40,6 +40,8 @@ FORBIDDEN: Final = frozenset((START, CALL_ID, CSEQ, RECORD_ROUTE, ROUTE, PATH))
 # RFC 8224 section 4: what an Identity header signs.
 SIGNED: Final = frozenset((FROM, TO, DATE))
 
+# No rule makes a body longer than this (octets); `limits.max_message` has it as its default.
+LARGEST_BODY: Final = 65535
 
 # What was checked and found good: (touches, name, text) of replacements that depend on nothing else. Bounded in entries
 # and in octets, as clients have a part in the texts.
@@ -81,7 +83,7 @@ def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
             taken.add(0)
             continue
         if isinstance(edit, ReplaceBody):
-            _check_body(rule, message)
+            _check_body(edit.octets, rule, message)
             if -1 in taken:
                 raise GuardError(f"{rule.name} replaces the body twice")
             taken.add(-1)
@@ -138,10 +140,15 @@ def _check_status(edit: Replace, rule: Rule, response: Response) -> None:
         raise GuardError(f"{rule.name} may change the status of a 2xx only, and not to INVITE")
 
 
-def _check_body(rule: Rule, message: Message) -> None:
-    """No rule may touch a body that somebody signed or encrypted, or that is compressed."""
+def _check_body(octets: bytes, rule: Rule, message: Message) -> None:
+    """No rule may touch a body that somebody signed or encrypted, or that is compressed, or swell one."""
     if BODY not in rule.touches:
         raise GuardError(f"{rule.name} replaces the body, which is not named in touches")
+    before = message.body
+    if len(octets) > max(LARGEST_BODY, len(before)):
+        raise GuardError(f"{rule.name} wrote a body of {len(octets)} octets; {LARGEST_BODY} are the most")
+    if b"\0" in octets and octets.count(b"\0") > before.count(b"\0"):
+        raise GuardError(f"{rule.name} wrote NUL into the body")
     why = sealed(message)
     if why:
         raise GuardError(f"{rule.name} may not replace the body: {why}")

@@ -145,6 +145,7 @@ class Pipeline:
     ) -> None:
         """`run` with what `rows` gave for this stage, method and message."""
         context.stage = stage
+        context.local_networks = self._networks
         entries = met = rows[context.reach]
         failed: list[_Place] | None = None
         while True:

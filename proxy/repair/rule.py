@@ -9,6 +9,7 @@ octet as they came.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol
 
 from proxy.flow import Flow
@@ -149,7 +150,8 @@ class Context:
     None for any other message. `by_stream` is true if the message arrived or leaves on a stream transport.
     `home` is the address (host[:port];transport=...) by which a client reaches us. `second_hop` is true for a message
     of a client that passed another proxy, so that it came from there. `asked` is, for an answer of the server within a
-    dialog, the Request-URI to which the client sent its request; empty otherwise. `stage` is set by the pipeline.
+    dialog, the Request-URI to which the client sent its request; empty otherwise. `stage` is set by the
+    pipeline, and so are `local_networks`, those in which clients and the server reach each other directly.
     """
 
     __slots__ = (
@@ -158,6 +160,7 @@ class Context:
         "domain",
         "flow",
         "home",
+        "local_networks",
         "message",
         "naming",
         "reach",
@@ -188,6 +191,7 @@ class Context:
         self.registered = registered
         self.by_stream = by_stream
         self.renamed = renamed
+        self.local_networks: tuple[IPv4Network | IPv6Network, ...] = ()
         self.second_hop = False
         self.asked = b""
         self.stage = REQUEST_IN

@@ -122,3 +122,22 @@ def test_a_hold_of_old_stays_a_hold():
             content_length=len(SEEN) - 6,
         )
     )
+
+
+def test_clients_in_a_network_of_the_server_are_left_alone():
+    world, anna, pbx = play(repair={"sdp-private-address": {"mode": "repair"}}, networks={"local": ["198.51.100.0/24"]})
+    assert (
+        Ladder(world)
+        >> anna.sends("INVITE sip:bob@example.com", body=OWN, content_type=KIND)
+        << pbx.gets("INVITE", contact="{*}", record_route=ANY, body=OWN)
+    )
+
+
+def test_a_client_on_the_servers_own_private_network_is_left_alone():
+    world, _, pbx = play(repair={"sdp-private-address": {"mode": "repair"}})
+    phone = world.client("phone", "10.7.0.9:5060", contact="<sip:phone@10.7.0.9:5060>")
+    assert (
+        Ladder(world)
+        >> phone.sends("INVITE sip:bob@example.com", body=OWN, content_type=KIND)
+        << pbx.gets("INVITE", record_route=ANY, body=OWN)
+    )

@@ -23,6 +23,8 @@ def invite(*values, rule=RULE):
         ("<http://x.example/r.wav", ["Alert-Info: <http://x.example/r.wav"]),
         ("Bellcore-dr2", []),
         (";info=alert-group", []),
+        ("", []),
+        ("http://x.example/a<b", []),
         ("x, http://y.example/a", ["Alert-Info: <http://y.example/a>"]),
     ],
 )

@@ -9,7 +9,7 @@ from proxy.repair.rule import RESPONSE_IN, SettingError
 from proxy.repair.sample import sample_context, sample_flow, sample_message
 
 RULE = CATALOG.rule("sdp-private-address")
-SOURCE = "udp:198.51.100.7:5060"
+SOURCE = "udp:8.8.4.4:5060"
 LINES = (
     "v=0", "o=alice 1 1 IN IP4 192.168.1.100", "s=-", "c=IN IP4 192.168.1.100", "t=0 0", "m=audio 49172 RTP/AVP 0",
 )  # fmt: skip
@@ -34,17 +34,17 @@ def mended(body, *headers, sender=SOURCE, rule=RULE, **more):
 @pytest.mark.parametrize("method", ["INVITE", "ACK", "PRACK", "UPDATE"])
 def test_address_of_the_packet_takes_its_place(method):
     run = mended(sdp(), method=method)
-    assert run.text.endswith("\n\n" + sdp().replace("192.168.1.100", "198.51.100.7"))
+    assert run.text.endswith("\n\n" + sdp().replace("192.168.1.100", "8.8.4.4"))
     assert run.fired == ["sdp-private-address"] * 2
     assert [(record.header, record.before, record.after) for record in run.records] == [
-        ("Body", b"o=alice 1 1 IN IP4 192.168.1.100", b"o=alice 1 1 IN IP4 198.51.100.7"),
-        ("Body", b"c=IN IP4 192.168.1.100", b"c=IN IP4 198.51.100.7"),
+        ("Body", b"o=alice 1 1 IN IP4 192.168.1.100", b"o=alice 1 1 IN IP4 8.8.4.4"),
+        ("Body", b"c=IN IP4 192.168.1.100", b"c=IN IP4 8.8.4.4"),
     ]
 
 
 def test_answers_are_mended_too():
     run = put(offer(sdp(), make=response), SOURCE, stage=RESPONSE_IN, rules=[RULE])
-    assert "c=IN IP4 198.51.100.7" in run.text
+    assert "c=IN IP4 8.8.4.4" in run.text
 
 
 @pytest.mark.parametrize("length", ["Content-Length: ", "l:", "Content-Length:\t"])
@@ -52,11 +52,11 @@ def test_length_follows_in_the_spelling_it_has(length):
     text = offer(sdp()).replace("Content-Length: ", length)
     run = put(text, SOURCE, rules=[RULE])
     assert int(run.lines(length.partition(":")[0])[0].partition(":")[2]) == len(run.message.body)
-    assert len(run.message.body) == len(sdp()) + sdp().count("\n") - 2
+    assert len(run.message.body) == len(sdp()) + sdp().count("\n") - 12  # two addresses, each shorter by 6
 
 
 def test_length_that_is_not_told_is_not_added():
-    run = put(offer(sdp()).replace("Content-Length: 100\n", ""), "wss:198.51.100.7:50112", rules=[RULE])
+    run = put(offer(sdp()).replace("Content-Length: 100\n", ""), "wss:8.8.4.4:50112", rules=[RULE])
     assert run.lines("Content-Length") == []
     assert run.fired
 
@@ -115,7 +115,7 @@ def test_a_held_medium_stays_held_beside_one_that_is_mended():
     body = sdp(*LINES[:3], "c=IN IP4 0.0.0.0", *LINES[4:])
     run = mended(body)
     assert run.lines_of_body("c=") == ["c=IN IP4 0.0.0.0"]
-    assert run.lines_of_body("o=") == ["o=alice 1 1 IN IP4 198.51.100.7"]
+    assert run.lines_of_body("o=") == ["o=alice 1 1 IN IP4 8.8.4.4"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_second_hop_is_left_alone():
 def test_the_origin_may_be_left():
     run = mended(sdp(), rule=RULE.configured({"origin": "leave"}))
     assert run.lines_of_body("o=") == ["o=alice 1 1 IN IP4 192.168.1.100"]
-    assert run.lines_of_body("c=") == ["c=IN IP4 198.51.100.7"]
+    assert run.lines_of_body("c=") == ["c=IN IP4 8.8.4.4"]
     with pytest.raises(SettingError, match="expected one of rewrite, leave"):
         RULE.configured({"origin": "keep"})
 
@@ -157,4 +157,35 @@ def test_report_shows_the_line():
     assert [(record.header, record.before, record.after) for record in run.records] == [
         ("Body", b"o=alice 1 1 IN IP4 192.168.1.100", None)
     ]
-    assert "192.168.1.100, which the server cannot reach; the message came from 198.51.100.7" in run.records[0].reason
+    assert "192.168.1.100, which the server cannot reach; the message came from 8.8.4.4" in run.records[0].reason
+
+
+@pytest.mark.parametrize("sender", ["udp:198.51.100.7:5060", "tcp:203.0.113.9:4711"])
+def test_clients_in_a_network_of_the_server_are_left_alone(sender):
+    """What `networks.local` names, the sample networks here."""
+    assert mended(sdp(), sender=sender).fired == []
+
+
+def test_a_source_with_a_small_number_is_an_address_like_others():
+    assert mended(sdp("v=0", "c=IN IP6 fd00::7"), sender="udp:[::7]:5060").fired == ["sdp-private-address"]
+
+
+@pytest.mark.parametrize(("more", "fired"), [(98, 100), (99, 0)])
+def test_more_addresses_than_any_session_has(more, fired):
+    """A body that swells beyond bounds would be refused by the guard, and the tenth refusal turns a rule off."""
+    run = mended(sdp(*LINES, *["c=IN IP4 10.0.0.1"] * more))
+    assert len(run.lines_of_body("c=")) == more + 1
+    assert ("8.8.4.4" in run.text.partition("\n\n")[2]) is bool(fired)
+    assert not run.counts.plugin_errors
+
+
+def test_a_body_longer_than_any_session_is_left_alone():
+    assert mended(sdp(*LINES, "a=x:" + "x" * 32768)).fired == []
+
+
+def test_a_report_leaves_every_octet():
+    message = sample_message(offer(sdp()))
+    before = message.octets()
+    run = Run(message, sample_flow(SOURCE), rules=[RULE], mode="report")
+    assert run.fired == ["sdp-private-address"]
+    assert message.octets() == before

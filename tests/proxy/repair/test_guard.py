@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.repair.guard import GuardError, check
+from proxy.repair.guard import LARGEST_BODY, GuardError, check
 from proxy.repair.rule import BODY, STATUS_LINE, Insert, Remove, Replace, ReplaceBody, Rule
 from proxy.repair.sample import sample_message
 
@@ -183,6 +183,18 @@ class TestBodies:
 
     def test_only_once(self):
         refused("replaces the body twice", ReplaceBody(b"x"), ReplaceBody(b"y"), rule=OfBodies())
+
+    def test_none_swells(self):
+        """Beyond what a message may have by default; one that is longer already may stay so."""
+        check([ReplaceBody(b"x" * LARGEST_BODY)], OfBodies(), sample_message(TEXT))
+        refused("65536 octets; 65535 are the most", ReplaceBody(b"x" * 65536), rule=OfBodies())
+        long = TEXT.replace("5\n\nhello", "70000\n\n" + "x" * 70000)
+        check([ReplaceBody(b"y" * 70000)], OfBodies(), sample_message(long))
+        refused("70001 octets", ReplaceBody(b"y" * 70001), rule=OfBodies(), text=long)
+
+    def test_no_nul_that_was_not_there(self):
+        refused("wrote NUL into the body", ReplaceBody(b"hel\0o"), rule=OfBodies())
+        check([ReplaceBody(b"h\0")], OfBodies(), sample_message(TEXT.replace("hello", "hel\0o")))
 
     @pytest.mark.parametrize(
         ("header", "why"),

@@ -10,6 +10,7 @@ from proxy.repair.edits import apply_edits
 from proxy.repair.pipeline import PATIENCE, Pipeline
 from proxy.repair.rule import (
     ABSENT,
+    BODY,
     LEFT,
     OFF,
     REACHABLE,
@@ -19,10 +20,12 @@ from proxy.repair.rule import (
     REQUEST_OUT,
     RESPONSE_IN,
     RESPONSE_OUT,
+    BodyFinding,
     Finding,
     Insert,
     Remove,
     Replace,
+    ReplaceBody,
     Rule,
 )
 from proxy.repair.sample import NETWORKS, sample_context, sample_flow, sample_message
@@ -333,3 +336,42 @@ def test_line_number_beyond_the_message_is_a_failure():
         scene = Scene(Probe(line=99), mode=mode).run()
         assert scene.counts.plugin_errors == {"probe": 1}
         assert scene.unchanged
+
+
+class OfBody(Probe):
+    """A rule that puts another body in."""
+
+    touches = (BODY, b"content-length")
+
+    def __init__(self, octets):
+        super().__init__(edits=[ReplaceBody(octets)])
+
+    def applies(self, message, context):
+        return BodyFinding("the body is too quiet", b"a=quiet")
+
+
+class TestBodies:
+    TEXT = TEXT.rstrip("\n") + "\nl: 16\n\nv=0\na=quiet\n"
+
+    def test_length_and_records_follow(self):
+        scene = Scene(OfBody(b"v=0\r\na=LOUDER\r\n")).run(text=self.TEXT)
+        assert scene.message.octets().endswith(b"\r\nl: 15\r\n\r\nv=0\r\na=LOUDER\r\n")
+        (record,) = scene.records
+        assert (record.header, record.before, record.after) == ("Body", b"a=quiet", b"a=LOUDER")
+        assert scene.counts.repairs == {("probe", "Body", REPAIR): 1}
+
+    def test_report_shows_the_line_and_touches_nothing(self):
+        scene = Scene(OfBody(b"x"), mode=REPORT).run(text=self.TEXT)
+        assert scene.message.octets() == sample_message(self.TEXT).octets()
+        assert [(record.header, record.before, record.after) for record in scene.records] == [
+            ("Body", b"a=quiet", None)
+        ]
+
+    @pytest.mark.parametrize("octets", [b"\0", b"x" * 65536])
+    def test_what_the_guard_refuses_leaves_the_message(self, octets):
+        scene = Scene(OfBody(octets)).run(text=self.TEXT)
+        assert scene.message.octets() == sample_message(self.TEXT).octets()
+        assert scene.counts.plugin_errors == {"probe": 1}
+
+    def test_a_rule_knows_the_networks_of_the_server(self):
+        assert Scene(OfBody(b"x")).run(text=self.TEXT).context.local_networks == NETWORKS
