@@ -122,12 +122,14 @@ Content-Length: 0
         # What stands before the address in lines with one, where nothing is wrong with it; forgotten when full.
         self._right: set[bytes] = set()
 
-    def _mended(self, line: bytes) -> bytes:
-        """The line with its names in quotes; as it is if nothing is wrong with it."""
+    def _mended(self, line: bytes, name: bytes) -> bytes:
+        """The line of that header with its names in quotes; as it is if nothing is wrong with it."""
         before = line.partition(b"<")[0]
         if before in self._right:
             return line
-        changes = [(element, _quoted(element)) for element in split_list(line_value(line))]
+        value = line_value(line)
+        elements = [value] if name in (FROM, TO) else split_list(value)
+        changes = [(element, _quoted(element)) for element in elements]
         if all(old == new for old, new in changes):
             if b"," not in line and b"<" in line and len(before) <= _LONGEST:
                 if len(self._right) >= _ENTRIES:
@@ -141,7 +143,7 @@ Content-Length: 0
             return None
         judged = _judged(message)
         for index, name in enumerate(message.names):
-            if name in judged and self._mended(message.lines[index]) != message.lines[index]:
+            if name in judged and self._mended(message.lines[index], name) != message.lines[index]:
                 label = SPELLINGS[name].decode()
                 return Finding(f"the name in {label} has signs that only a quoted name may have", index)
         return None
@@ -152,7 +154,7 @@ Content-Length: 0
         for index, name in enumerate(message.names):
             if name in judged:
                 line = message.lines[index]
-                mended = self._mended(line)
+                mended = self._mended(line, name)
                 if mended != line:
                     edits.append(Replace(index, mended))
         return edits

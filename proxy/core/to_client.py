@@ -96,8 +96,7 @@ class ToClient:
             return
         server = node.layer.open_server(received, key, home, out)
         context = ResponseContext(self._home, node.layer, received, flow, server)
-        context.binding = destination.binding
-        context.outbound = removed.outbound
+        context.binding, context.outbound = destination.binding, removed.outbound
         context.routes = routes
         context.sent_by_port = sent_by_port
         context.from_to = own_lines

@@ -41,13 +41,12 @@ def traits_of(message: Message, domain: bytes) -> int:
             naming = _namings[domain] = b"@%b>" % domain, (b"@%b SIP/2.0" % domain, b":%b SIP/2.0" % domain)
         named, endings = naming
         to, from_ = lines[places.to], lines[places.from_]
-        within = b";tag=" in to
-        if named in to and named in from_ and (within or lines[0].endswith(endings)):
+        if named in to and named in from_ and (b";tag=" in to or lines[0].endswith(endings)):
             traits |= NAMES_DOMAIN
         if (
             from_.startswith(_PLAIN_FROM) and to.startswith(_PLAIN_TO)
-            and b";tag=" in from_ and from_[-1:] != b"="
-            and (within or not lines[0].startswith(b"SIP/2.0 "))
+            and b">;tag=" in from_ and from_[-1:] != b"="
+            and (b">;tag=" in to or not lines[0].startswith(b"SIP/2.0 "))
             and (not places.contacts or (places.contacts == 1 and lines[places.contact].startswith(_PLAIN_CONTACT)))
             and (not places.named or _are_plain(lines, places.named))
         ):  # fmt: skip

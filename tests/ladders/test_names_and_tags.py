@@ -183,6 +183,15 @@ def test_a_lost_route_set_and_the_tag(cast, in_call):
     )
 
 
+def test_a_loop_is_found_one_round_later(cast):
+    """A request comes back with the tag that we made, which is a change; from then on nothing changes any more."""
+    world, anna, pbx = cast
+    sender = world.client("sender", "198.51.100.90:5060")
+    assert Ladder(world) >> anna.sends("MESSAGE sip:bob@example.com", from_=BARE) << pbx.gets("MESSAGE", from_=TAGGED)
+    assert Ladder(world) >> sender.sends_octets(pbx.received[-1].octets) << pbx.gets("MESSAGE")
+    assert Ladder(world) >> sender.sends_octets(pbx.received[-1].octets) << sender.gets(482)
+
+
 def test_the_tag_is_that_of_call_and_client(cast):
     """Host and parameters of From do not matter to it; user and Call-ID do. An empty tag is none."""
     world, anna, pbx = cast
@@ -192,7 +201,7 @@ def test_the_tag_is_that_of_call_and_client(cast):
         >> anna.sends("MESSAGE sip:bob@example.com", from_=BARE, call_id="one")
         << pbx.gets("MESSAGE", from_=TAGGED)
         >> anna.sends("MESSAGE sip:bob@example.com", from_=own, call_id="one")
-        << pbx.gets("MESSAGE", from_="<sip:anna@example.com>;tag=sm{MAC}")
+        << pbx.gets("MESSAGE", from_="sip:anna@example.com;tag=sm{MAC}")
         >> pbx.sends(200)
         << anna.gets(200, from_=own)
         >> anna.sends("MESSAGE sip:bob@example.com", from_='"A" <sip:anna@example.com;x=y>;tag=', call_id="one")
@@ -381,7 +390,12 @@ def test_display_unquoted_of_the_server(status):
     assert (
         Ladder(world)
         >> registration(anna, pbx, "T")
-        >> pbx.sends(f"INVITE {URI}", from_=messy, to=MESSY, p_asserted_identity=["Büro <sip:b@x>, <tel:1>", "A B <sip:c@x>"])
+        >> pbx.sends(
+            f"INVITE {URI}",
+            from_=messy,
+            to=MESSY,
+            p_asserted_identity=["Büro <sip:b@x>, <tel:1>", "A B <sip:c@x>"],
+        )
         << anna.gets(
             f"INVITE {OWN}",
             from_=quoted,

@@ -1,0 +1,91 @@
+"""Traits of messages; that no rule loses a finding by them is in tests/plugins."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.repair.rule import (
+    HAS_LENGTH,
+    NAMES_DOMAIN,
+    NO_BODY,
+    ONE_CONTACT,
+    ONE_MAX_FORWARDS,
+    PARSED_CLEANLY,
+    PLAIN_NAMES,
+)
+from proxy.repair.sample import sample_message
+from proxy.repair.traits import traits_of
+
+USUAL = {
+    "Max-Forwards": "70",
+    "From": "<sip:alice@example.com>;tag=1",
+    "To": "<sip:bob@example.com>",
+    "Call-ID": "c",
+    "CSeq": "1 INVITE",
+    "Contact": "<sip:alice@198.51.100.7;transport=tcp>;x",
+    "Content-Length": "0",
+}
+ALL = HAS_LENGTH | NAMES_DOMAIN | NO_BODY | ONE_CONTACT | ONE_MAX_FORWARDS | PARSED_CLEANLY | PLAIN_NAMES
+
+
+def traits(start="INVITE sip:bob@example.com SIP/2.0", body="", **headers):
+    given = USUAL | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{name}: {value}" for name, value in given.items() if value is not None]
+    return traits_of(sample_message("\n".join([start, *lines, "", body])), b"example.com")
+
+
+def test_an_ordinary_message_has_all():
+    assert traits() == ALL
+    assert traits("SIP/2.0 200 OK", To="<sip:bob@example.com>;tag=2") == ALL
+
+
+@pytest.mark.parametrize(
+    ("lost", "headers"),
+    [
+        (HAS_LENGTH, {"Content_Length": None}),
+        (ONE_MAX_FORWARDS, {"Max_Forwards": "256"}),
+        (ONE_MAX_FORWARDS, {"Max_Forwards": None}),
+        (ONE_CONTACT, {"Contact": "<sip:a@h>;x, <sip:b@h>"}),
+        (NAMES_DOMAIN, {"From": "<sip:alice@192.168.1.7>;tag=1"}),
+        (NAMES_DOMAIN, {"To": "<sip:bob@192.168.1.7>"}),
+        (NAMES_DOMAIN, {"start": "INVITE sip:bob@192.168.1.7 SIP/2.0"}),
+        (NO_BODY, {"body": "x", "Content_Length": "1"}),
+    ],
+)
+def test_what_takes_one_away(lost, headers):
+    assert not traits(**headers) & lost
+    assert traits(**headers) | lost == ALL
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"From": "<sip:alice@example.com>"},
+        {"From": "<sip:alice@example.com>;tag="},
+        {"From": "Alice <sip:alice@example.com>;tag=1"},
+        {"To": "Bob <sip:bob@example.com>"},
+        {"Contact": "Alice <sip:alice@h>"},
+        {"Contact": "*"},
+        {"Reply_To": "Bob <sip:b@h>"},
+        {"P_Asserted_Identity": '"B" <sip:b@h>, C <tel:1>'},
+        {"start": "SIP/2.0 200 OK"},
+    ],
+)
+def test_names_that_want_a_look(headers):
+    """A tag that is missing, of an answer in To; a name without quotes, whatever it says."""
+    assert not traits(**headers) & PLAIN_NAMES
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"From": '"Alice" <sip:alice@example.com>;tag=1'},
+        {"Contact": None},
+        {"Contact": '"Alice" <sip:alice@h>'},
+        {"P_Asserted_Identity": '"B" <sip:b@h>', "Refer_To": "<sip:b@h>", "Reply-To": " <sip:b@h>"},
+        {"Referred_By": "Carol <sip:carol@h>"},
+    ],
+)
+def test_names_that_are_plain(headers):
+    """One in quotes, or none; headers that no rule may change do not count."""
+    assert traits(**headers) & PLAIN_NAMES
