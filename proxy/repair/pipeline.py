@@ -113,7 +113,7 @@ class Pipeline:
 
     def rows(self, stage: int, method: bytes, message: Message, domain: bytes) -> Rows:
         """The rules that such a message meets, by reach; `domain` is the server's."""
-        traits = traits_of(message, domain)
+        traits = traits_of(message, domain, stage)
         table = self._tables[stage].get(method)
         rows = None if table is None else table[traits]
         return self._rows(stage, method, traits) if rows is None else rows

@@ -49,9 +49,10 @@ ONE_MAX_FORWARDS: Final = 1  # Max-Forwards stands there once, with a number up 
 HAS_LENGTH: Final = 2  # Content-Length is there
 PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
 ONE_CONTACT: Final = 8  # Contact stands there once, with one value in brackets or without parameters
-NAMES_DOMAIN: Final = 16  # From and To, and the Request-URI outside of dialogs, plainly name the domain
+NAMES_DOMAIN: Final = 16  # a client's From and To, and its Request-URI outside of dialogs, plainly name the domain
 NO_BODY: Final = 32
-# From has its tag, and To of an answer; the names before all addresses are quoted, or there are none
+# The names before all addresses are quoted, or there are none; From of a request has a tag, and To of an answer of a
+# client. Of an answer From and To do not count else: they are those of the request.
 PLAIN_NAMES: Final = 64
 TRAITS: Final = 128
 

@@ -12,6 +12,10 @@ from proxy.repair.rule import (
     ONE_MAX_FORWARDS,
     PARSED_CLEANLY,
     PLAIN_NAMES,
+    REQUEST_IN,
+    REQUEST_OUT,
+    RESPONSE_IN,
+    RESPONSE_OUT,
 )
 from proxy.repair.sample import sample_message
 from proxy.repair.traits import traits_of
@@ -25,18 +29,22 @@ USUAL = {
     "Contact": "<sip:alice@198.51.100.7;transport=tcp>;x",
     "Content-Length": "0",
 }
+ANSWER = "SIP/2.0 200 OK"
 ALL = HAS_LENGTH | NAMES_DOMAIN | NO_BODY | ONE_CONTACT | ONE_MAX_FORWARDS | PARSED_CLEANLY | PLAIN_NAMES
 
 
-def traits(start="INVITE sip:bob@example.com SIP/2.0", body="", **headers):
+def traits(start="INVITE sip:bob@example.com SIP/2.0", body="", stage=REQUEST_IN, **headers):
     given = USUAL | {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"{name}: {value}" for name, value in given.items() if value is not None]
-    return traits_of(sample_message("\n".join([start, *lines, "", body])), b"example.com")
+    return traits_of(sample_message("\n".join([start, *lines, "", body])), b"example.com", stage)
 
 
 def test_an_ordinary_message_has_all():
+    """But for NAMES_DOMAIN, which a client's requests may want only."""
     assert traits() == ALL
-    assert traits("SIP/2.0 200 OK", To="<sip:bob@example.com>;tag=2") == ALL
+    assert traits(stage=REQUEST_OUT) | NAMES_DOMAIN == ALL
+    for stage in (RESPONSE_IN, RESPONSE_OUT):
+        assert traits(ANSWER, To="<sip:bob@example.com>;tag=2", stage=stage) | NAMES_DOMAIN == ALL
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,9 @@ def test_what_takes_one_away(lost, headers):
         {"Contact": "*"},
         {"Reply_To": "Bob <sip:b@h>"},
         {"P_Asserted_Identity": '"B" <sip:b@h>, C <tel:1>'},
-        {"start": "SIP/2.0 200 OK"},
+        {"start": ANSWER, "stage": RESPONSE_IN},
+        {"start": ANSWER, "stage": RESPONSE_OUT, "Contact": "Bob <sip:b@h>"},
+        {"stage": REQUEST_OUT, "To": "Bob <sip:b@h>"},
     ],
 )
 def test_names_that_want_a_look(headers):
@@ -84,6 +94,7 @@ def test_names_that_want_a_look(headers):
         {"Contact": '"Alice" <sip:alice@h>'},
         {"P_Asserted_Identity": '"B" <sip:b@h>', "Refer_To": "<sip:b@h>", "Reply-To": " <sip:b@h>"},
         {"Referred_By": "Carol <sip:carol@h>"},
+        {"start": ANSWER, "stage": RESPONSE_OUT, "To": "Bob <sip:b@h>", "From": "Carol <sip:c@h>"},
     ],
 )
 def test_names_that_are_plain(headers):
