@@ -1,8 +1,8 @@
 """Contacts that the server shows to a client and that the client cannot use (RFC 3261 sections 12.1.2, 12.2.1.2).
 
-The first two are for clients that need them, by profile: a client needs no Contact of the server that it can reach, as
-all it sends goes by this proxy. What is shown in its place names the server's own Contact again when the client comes
-back with it (`proxy.core.server_contacts`).
+Nothing of it changes unasked. The first two are for clients that need them, by profile: a client needs no Contact of
+the server that it can reach, as all it sends goes by this proxy. What is shown in its place names the server's own
+Contact again when the client comes back with it (`proxy.core.server_contacts`).
 """
 
 from __future__ import annotations
