@@ -46,9 +46,6 @@ _TOKENS: Final = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~ \t]*").fullmatch
 _ESCAPE: Final = re.compile(rb'["\\\x01-\x08\x0b\x0c\x0e-\x1f\x7f]').sub
 # No quotes make these right.
 _HOPELESS: Final = re.compile(rb"[\0\r\n]").search
-# How many lines with nothing wrong are remembered, by what stands before the address, and the longest worth it.
-_ENTRIES: Final = 2048
-_LONGEST: Final = 256
 
 
 def _quoted(element: bytes) -> bytes:
@@ -68,6 +65,14 @@ def _judged(message: Message) -> tuple[bytes, ...]:
     if not isinstance(message, Request) or IDENTITY in message.names:  # which signs From and To (RFC 8224 section 4)
         return (CONTACT, *NAMED)
     return (FROM, TO, CONTACT, *NAMED)
+
+
+def _mended(line: bytes, name: bytes) -> bytes:
+    """The line of that header with its names in quotes; as it is if nothing is wrong with it."""
+    value = line_value(line)
+    elements = [value] if name in (FROM, TO) else split_list(value)
+    changes = [(element, _quoted(element)) for element in elements]
+    return line if all(old == new for old, new in changes) else splice(line, changes)
 
 
 class DisplayUnquoted(Rule):
@@ -118,32 +123,12 @@ Content-Length: 0
         ),
     )
 
-    def __init__(self) -> None:
-        # What stands before the address in lines with one, where nothing is wrong with it; forgotten when full.
-        self._right: set[bytes] = set()
-
-    def _mended(self, line: bytes, name: bytes) -> bytes:
-        """The line of that header with its names in quotes; as it is if nothing is wrong with it."""
-        before = line.partition(b"<")[0]
-        if before in self._right:
-            return line
-        value = line_value(line)
-        elements = [value] if name in (FROM, TO) else split_list(value)
-        changes = [(element, _quoted(element)) for element in elements]
-        if all(old == new for old, new in changes):
-            if b"," not in line and b"<" in line and len(before) <= _LONGEST:
-                if len(self._right) >= _ENTRIES:
-                    self._right.clear()
-                self._right.add(before)
-            return line
-        return splice(line, changes)
-
     def applies(self, message: Message, context: Context) -> Finding | None:
         if context.second_hop:
             return None
         judged = _judged(message)
         for index, name in enumerate(message.names):
-            if name in judged and self._mended(message.lines[index], name) != message.lines[index]:
+            if name in judged and _mended(message.lines[index], name) != message.lines[index]:
                 label = SPELLINGS[name].decode()
                 return Finding(f"the name in {label} has signs that only a quoted name may have", index)
         return None
@@ -154,7 +139,7 @@ Content-Length: 0
         for index, name in enumerate(message.names):
             if name in judged:
                 line = message.lines[index]
-                mended = self._mended(line, name)
+                mended = _mended(line, name)
                 if mended != line:
                     edits.append(Replace(index, mended))
         return edits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from proxy.repair.rule import (
@@ -20,8 +21,14 @@ from proxy.sip.message import Message
 
 # By domain: how a From or To names it, and how a start line ends that does.
 _namings: Final[dict[bytes, tuple[bytes, tuple[bytes, bytes]]]] = {}
-# What follows a header's name where there is no display name that could want quotes: none at all, or one that has them.
+# How a line goes on behind its name where no display name wants quotes: there is none, or one that has them.
 _PLAIN: Final = frozenset((b": <", b': "'))
+# > display-name   =  *(token LWS)/ quoted-string   (25.1); what stands before the address in such a line
+_PLAIN_HEAD: Final = re.compile(rb"[^:]+:(?:[ \t]*\"|[A-Za-z0-9\-.!%*_+`'~ \t]*\Z)").match
+# Such beginnings, as clients and servers write few of them; bounded in entries and in octets, and forgotten when full.
+_ENTRIES: Final = 2048
+_LONGEST: Final = 128
+_plain_heads: Final[set[bytes]] = set()
 _USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in range(256))
 
 
@@ -41,9 +48,9 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
         line = lines[places.contact]
         if b";" not in line or (b"<" in line and b"," not in line):
             traits |= ONE_CONTACT
-        plain = line[7:10] in _PLAIN
+        plain = b"," not in line and (line[7:10] in _PLAIN or _is_plain(line))
     if plain and places.named:
-        plain = not _any_bare(lines, places.named)
+        plain = _are_plain(lines, places.named)
     if stage == RESPONSE_OUT:
         if plain:
             traits |= PLAIN_NAMES
@@ -54,7 +61,10 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
             traits |= PLAIN_NAMES
     else:
         to, from_ = lines[places.to], lines[places.from_]
-        if plain and from_[4:7] in _PLAIN and to[2:5] in _PLAIN and b">;tag=" in from_ and from_[-1:] != b"=":
+        if (
+            plain and b">;tag=" in from_ and from_[-1:] != b"="
+            and (from_[4:7] in _PLAIN or _is_plain(from_)) and (to[2:5] in _PLAIN or _is_plain(to))
+        ):  # fmt: skip
             traits |= PLAIN_NAMES
         if stage == REQUEST_IN:
             naming = _namings.get(domain)
@@ -68,10 +78,21 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
     return traits if message.oddities else traits | PARSED_CLEANLY
 
 
-def _any_bare(lines: list[bytes], indexes: tuple[int, ...]) -> bool:
-    """Whether one of these lines has several addresses, or one with a name that has no quotes."""
-    for index in indexes:
-        line = lines[index]
-        if b"," in line or line.partition(b":")[2].lstrip()[:1] not in (b"<", b'"'):
-            return True
-    return False
+def _is_plain(line: bytes) -> bool:
+    """Whether the name before the address is made of tokens, stands in quotes, or is absent."""
+    end = line.find(b"<")
+    head = line[:end]
+    if end < 0 or head in _plain_heads:
+        return end >= 0
+    if _PLAIN_HEAD(head) is None:
+        return False
+    if end <= _LONGEST:
+        if len(_plain_heads) >= _ENTRIES:
+            _plain_heads.clear()
+        _plain_heads.add(head)
+    return True
+
+
+def _are_plain(lines: list[bytes], indexes: tuple[int, ...]) -> bool:
+    """Whether each of these lines has one address, and no name that wants quotes."""
+    return all(b"," not in lines[index] and _is_plain(lines[index]) for index in indexes)

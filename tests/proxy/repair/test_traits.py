@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.repair import traits as traits_module
 from proxy.repair.rule import (
     HAS_LENGTH,
     NAMES_DOMAIN,
@@ -70,19 +71,21 @@ def test_what_takes_one_away(lost, headers):
     [
         {"From": "<sip:alice@example.com>"},
         {"From": "<sip:alice@example.com>;tag="},
-        {"From": "Alice <sip:alice@example.com>;tag=1"},
-        {"To": "Bob <sip:bob@example.com>"},
-        {"Contact": "Alice <sip:alice@h>"},
+        {"From": "Alice (home) <sip:alice@example.com>;tag=1"},
+        {"From": "sip:alice@example.com;tag=1"},
+        {"To": "Bøb <sip:bob@example.com>"},
+        {"Contact": "a@b <sip:alice@h>"},
         {"Contact": "*"},
-        {"Reply_To": "Bob <sip:b@h>"},
+        {"Contact": "<sip:alice@h>, Älice <sip:alice@g>"},
+        {"Reply_To": "a:b <sip:b@h>"},
         {"P_Asserted_Identity": '"B" <sip:b@h>, C <tel:1>'},
         {"start": ANSWER, "stage": RESPONSE_IN},
-        {"start": ANSWER, "stage": RESPONSE_OUT, "Contact": "Bob <sip:b@h>"},
-        {"stage": REQUEST_OUT, "To": "Bob <sip:b@h>"},
+        {"start": ANSWER, "stage": RESPONSE_OUT, "Contact": "Böb <sip:b@h>"},
+        {"stage": REQUEST_OUT, "To": "Bøb <sip:b@h>"},
     ],
 )
 def test_names_that_want_a_look(headers):
-    """A tag that is missing, of an answer in To; a name without quotes, whatever it says."""
+    """A tag that is missing, of an answer in To; a name that may want quotes; lists."""
     assert not traits(**headers) & PLAIN_NAMES
 
 
@@ -90,13 +93,28 @@ def test_names_that_want_a_look(headers):
     "headers",
     [
         {"From": '"Alice" <sip:alice@example.com>;tag=1'},
+        {"From": "Alice B. <sip:alice@example.com>;tag=1", "To": "O'Neil<sip:bob@example.com>"},
+        {"From": None, "f": '"Älice <x>"<sip:alice@example.com>;tag=1', "To": None, "t": "  <sip:bob@example.com>"},
+        {"Contact": "Alice <sip:alice@h>"},
         {"Contact": None},
         {"Contact": '"Alice" <sip:alice@h>'},
         {"P_Asserted_Identity": '"B" <sip:b@h>', "Refer_To": "<sip:b@h>", "Reply-To": " <sip:b@h>"},
         {"Referred_By": "Carol <sip:carol@h>"},
-        {"start": ANSWER, "stage": RESPONSE_OUT, "To": "Bob <sip:b@h>", "From": "Carol <sip:c@h>"},
+        {"start": ANSWER, "stage": RESPONSE_OUT, "To": "Bøb <sip:b@h>", "From": "Cärol <sip:c@h>"},
     ],
 )
 def test_names_that_are_plain(headers):
-    """One in quotes, or none; headers that no rule may change do not count."""
+    """One in quotes or of tokens, or none; headers that no rule may change do not count."""
     assert traits(**headers) & PLAIN_NAMES
+
+
+def test_what_is_remembered_is_bounded():
+    """Only what stands before an address, where nothing is wrong with it, and that not without end."""
+    for name in ("x" * 300, "Ä"):
+        traits(From=f"{name} <sip:alice@example.com>;tag=1")
+    for number in range(2100):
+        assert traits(From=f"A{number} <sip:alice@example.com>;tag={number}") & PLAIN_NAMES
+    known = traits_module._plain_heads
+    assert b"From: A2099 " in known
+    assert len(known) <= 2048
+    assert all(len(head) <= 128 and head.isascii() for head in known)
