@@ -21,8 +21,15 @@ from proxy.sip.message import Message
 
 # By domain: how a From or To names it, and how a start line ends that does.
 _namings: Final[dict[bytes, tuple[bytes, tuple[bytes, bytes]]]] = {}
-# How a line goes on behind its name where no display name wants quotes: there is none, or one that has them.
-_PLAIN: Final = frozenset((b": <", b': "'))
+# How lines begin in which no display name wants quotes: there is none, or one that has them.
+_PLAIN_FROM: Final = (b"From: <", b'From: "')
+_PLAIN_TO: Final = (b"To: <", b'To: "')
+_PLAIN_CONTACT: Final = (b"Contact: <", b'Contact: "')
+_TAG: Final = b">;tag="
+_COMMA: Final = ord(",")
+_SEMICOLON: Final = ord(";")
+_OPENING: Final = ord("<")
+_EQUALS: Final = ord("=")
 # > display-name   =  *(token LWS)/ quoted-string   (25.1); what stands before the address in such a line
 _PLAIN_HEAD: Final = re.compile(rb"[^:]+:(?:[ \t]*\"|[A-Za-z0-9\-.!%*_+`'~ \t]*\Z)").match
 # Such beginnings, as clients and servers write few of them; bounded in entries and in octets, and forgotten when full.
@@ -37,6 +44,7 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
 
     One that is not looked for at a stage is absent: a rule that names it is met then.
     """
+    # `x in line` takes Python three times as long as `line.find(x)` if x is octets, and a third of that if it is one.
     places = message.places()
     lines = message.lines
     traits = HAS_LENGTH if places.content_length > 0 else 0
@@ -46,9 +54,10 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
     plain = contacts == 0
     if contacts == 1:
         line = lines[places.contact]
-        if b";" not in line or (b"<" in line and b"," not in line):
-            traits |= ONE_CONTACT
-        plain = b"," not in line and (line[7:10] in _PLAIN or _is_plain(line))
+        if _COMMA not in line:
+            plain = line.startswith(_PLAIN_CONTACT) or _is_plain(line)
+            if plain or _SEMICOLON not in line or _OPENING in line:
+                traits |= ONE_CONTACT
     if plain and places.named:
         plain = _are_plain(lines, places.named)
     if stage == RESPONSE_OUT:
@@ -57,13 +66,13 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
     elif not places.complete:
         pass
     elif stage == RESPONSE_IN:
-        if plain and b">;tag=" in lines[places.to]:
+        if plain and lines[places.to].find(_TAG) > 0:
             traits |= PLAIN_NAMES
     else:
         to, from_ = lines[places.to], lines[places.from_]
         if (
-            plain and b">;tag=" in from_ and from_[-1:] != b"="
-            and (from_[4:7] in _PLAIN or _is_plain(from_)) and (to[2:5] in _PLAIN or _is_plain(to))
+            plain and from_.find(_TAG) > 0 and from_[-1] != _EQUALS
+            and (from_.startswith(_PLAIN_FROM) or _is_plain(from_)) and (to.startswith(_PLAIN_TO) or _is_plain(to))
         ):  # fmt: skip
             traits |= PLAIN_NAMES
         if stage == REQUEST_IN:
@@ -71,7 +80,7 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
             if naming is None:
                 naming = _namings[domain] = b"@%b>" % domain, (b"@%b SIP/2.0" % domain, b":%b SIP/2.0" % domain)
             named, endings = naming
-            if named in to and named in from_ and (b";tag=" in to or lines[0].endswith(endings)):
+            if to.find(named) > 0 and from_.find(named) > 0 and (to.find(_TAG) > 0 or lines[0].endswith(endings)):
                 traits |= NAMES_DOMAIN
     if not message.body:
         traits |= NO_BODY
@@ -95,4 +104,4 @@ def _is_plain(line: bytes) -> bool:
 
 def _are_plain(lines: list[bytes], indexes: tuple[int, ...]) -> bool:
     """Whether each of these lines has one address, and no name that wants quotes."""
-    return all(b"," not in lines[index] and _is_plain(lines[index]) for index in indexes)
+    return all(_COMMA not in lines[index] and _is_plain(lines[index]) for index in indexes)
