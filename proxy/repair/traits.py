@@ -66,10 +66,12 @@ def traits_of(message: Message, domain: bytes, stage: int) -> int:
     elif not places.complete:
         pass
     elif stage == RESPONSE_IN:
-        if plain and lines[places.to].find(_TAG) > 0:
+        to = lines[places.to]
+        if plain and to.find(_TAG) > 0 and to[-1] != _EQUALS:
             traits |= PLAIN_NAMES
     else:
-        to, from_ = lines[places.to], lines[places.from_]
+        to = lines[places.to]
+        from_ = lines[places.from_]
         if (
             plain and from_.find(_TAG) > 0 and from_[-1] != _EQUALS
             and (from_.startswith(_PLAIN_FROM) or _is_plain(from_)) and (to.startswith(_PLAIN_TO) or _is_plain(to))

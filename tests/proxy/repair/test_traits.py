@@ -82,6 +82,7 @@ def test_what_takes_one_away(lost, headers):
         {"Reply_To": "a:b <sip:b@h>"},
         {"P_Asserted_Identity": '"B" <sip:b@h>, C <tel:1>'},
         {"start": ANSWER, "stage": RESPONSE_IN},
+        {"start": ANSWER, "stage": RESPONSE_IN, "To": "<sip:bob@example.com>;tag="},
         {"start": ANSWER, "stage": RESPONSE_OUT, "Contact": "Böb <sip:b@h>"},
         {"stage": REQUEST_OUT, "To": "Bøb <sip:b@h>"},
     ],
