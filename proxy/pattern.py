@@ -25,12 +25,16 @@ class PatternError(ValueError):
 
 
 class Pattern:
-    """Finds a pattern anywhere in a text, letters of either case being equal. Raises PatternError if it cannot."""
+    """Finds a pattern anywhere in a text, letters of either case being equal. Raises PatternError if it cannot.
 
-    __slots__ = ("_accepts", "_edges", "_jumps", "_last", "_numbers", "_sets", "_steps", "text")
+    `backwards` makes one that fits texts whose octets come in reverse order.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_accepts", "_backwards", "_edges", "_jumps", "_last", "_numbers", "_sets", "_steps", "text")
+
+    def __init__(self, text: str, backwards: bool = False) -> None:
         self.text = text
+        self._backwards = backwards
         if len(text) > LONGEST_PATTERN:
             raise PatternError(f"should be at most {LONGEST_PATTERN} characters long")
         try:
@@ -114,7 +118,7 @@ class Pattern:
         return self._state()
 
     def _sequence(self, items: list[Any], state: int) -> int:
-        for operation, value in items:
+        for operation, value in reversed(items) if self._backwards else items:
             state = self._one(str(operation), value, state)
         return state
 
@@ -129,7 +133,8 @@ class Pattern:
             return self._octets(_set(value), state)
         if operation == "AT" and str(value) in ("AT_BEGINNING", "AT_BEGINNING_STRING", "AT_END", "AT_END_STRING"):
             after = self._state()
-            self._jumps[state].append((after, _START if "BEGINNING" in str(value) else _END))
+            first = ("BEGINNING" in str(value)) is not self._backwards
+            self._jumps[state].append((after, _START if first else _END))
             return after
         if operation == "SUBPATTERN" and not value[1] and not value[2]:
             return self._sequence(list(value[3]), state)
