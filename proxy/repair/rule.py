@@ -10,9 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from proxy.flow import Flow
+from proxy.repair.setting import DurationSetting as DurationSetting
+from proxy.repair.setting import NumberSetting as NumberSetting
+from proxy.repair.setting import Setting as Setting
+from proxy.repair.setting import SettingError as SettingError
+from proxy.repair.setting import SwitchSetting as SwitchSetting
+from proxy.repair.setting import TextSetting as TextSetting
+from proxy.repair.setting import WordsSetting as WordsSetting
 from proxy.sip.address import NameAddr
 from proxy.sip.message import Message
 
@@ -241,26 +248,6 @@ class Sample:
         self.asked = asked
 
 
-class SettingError(ValueError):
-    """A setting that a rule does not have, or a value it does not take; `name` is the setting."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
-        self.name = name
-        self.text = text
-
-
-class Setting:
-    """One setting of a rule beside its mode: its name in YAML, the words it takes (the first is the default)."""
-
-    __slots__ = ("choices", "name", "summary")
-
-    def __init__(self, name: str, choices: tuple[str, ...], summary: str) -> None:
-        self.name = name
-        self.choices = choices
-        self.summary = summary
-
-
 class Rule:
     """One repair. Subclasses set the attributes and define both functions; instances are stateless.
 
@@ -291,19 +278,20 @@ class Rule:
     def configured(self, values: Mapping[str, object]) -> Rule:
         """This rule with these settings; raises SettingError for what it does not have or take."""
         known = {setting.name: setting for setting in self.settings}
-        chosen = {name: setting.choices[0] for name, setting in known.items()}
+        chosen = {name: setting.default for name, setting in known.items()}
         for name, value in values.items():
             setting = known.get(name)
             if setting is None:
                 has = ", ".join(("mode", *known))
                 raise SettingError(name, f"the rule {self.name} has no such setting; it has: {has}")
-            if not isinstance(value, str) or value not in setting.choices:
-                raise SettingError(name, f"expected one of {', '.join(setting.choices)}, got {value!r}")
-            chosen[name] = value
+            chosen[name] = setting.read(value)
         return self.with_settings(chosen) if values else self
 
-    def with_settings(self, chosen: Mapping[str, str]) -> Rule:
-        """A rule made with these settings (all of them, checked). Rules that have `settings` must define it."""
+    def with_settings(self, chosen: Mapping[str, Any]) -> Rule:
+        """A rule made with these settings (all of them, checked). Rules that have `settings` must define it.
+
+        Settings that depend on each other are checked here too: raise SettingError with the name of one of them.
+        """
         raise NotImplementedError
 
     def applies(self, message: Message, context: Context) -> Finding | None:
