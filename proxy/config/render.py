@@ -15,8 +15,9 @@ import yaml
 
 from proxy.config.model import Config
 from proxy.config.unavailable import ROWS
-from proxy.config.units import REFERENCE_PATTERN, format_duration
+from proxy.config.units import REFERENCE_PATTERN
 from proxy.config.uris import HostPort, ListenUri
+from proxy.values import format_duration
 
 REFERENCE = "docs/configuration.md"
 SCHEMA = "docs/sipmend.schema.json"

@@ -17,7 +17,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from proxy.config.units import shown, switch_word
+from proxy.config.units import switch_word
+from proxy.values import shown
 
 Mode = Literal["off", "report", "repair"]
 

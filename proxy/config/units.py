@@ -13,9 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
-from proxy.values import format_duration as format_duration
-from proxy.values import parse_duration as parse_duration
-from proxy.values import shown as shown
+from proxy.values import format_duration, parse_duration, shown
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([kKM]?)\Z")
 _BYTES = {"": 1, "k": 1024, "K": 1024, "M": 1024 * 1024}

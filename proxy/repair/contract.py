@@ -97,7 +97,7 @@ _FACTS: Final[tuple[tuple[str, Callable[[object], bool], str], ...]] = (
     ("unless", _are_traits, "`unless` must be traits of `proxy.repair.rule`, added up"),
     ("touches", _are_headers, "`touches` must name the headers the rule may edit, in a tuple of bytes"),
     ("default", _is_mode, f"`default` must be one of {', '.join(MODES)}"),
-    ("samples", _are_samples, "`samples` is empty or no tuple; give at least one Sample with a message before and after"),
+    ("samples", _are_samples, "`samples` is empty or no tuple; give at least one Sample, a message before and after"),
     ("source", _are_texts, "`source` must be a tuple of texts"),
     ("no_source", _is_text, "`no_source` must be a text"),
 )

@@ -13,15 +13,70 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Protocol
 
 from proxy.flow import Flow
-from proxy.repair.setting import DurationSetting as DurationSetting
-from proxy.repair.setting import NumberSetting as NumberSetting
-from proxy.repair.setting import Setting as Setting
-from proxy.repair.setting import SettingError as SettingError
-from proxy.repair.setting import SwitchSetting as SwitchSetting
-from proxy.repair.setting import TextSetting as TextSetting
-from proxy.repair.setting import WordsSetting as WordsSetting
+from proxy.repair.setting import (
+    DurationSetting,
+    NumberSetting,
+    Setting,
+    SettingError,
+    SwitchSetting,
+    TextSetting,
+    WordsSetting,
+)
 from proxy.sip.address import NameAddr
 from proxy.sip.message import Message
+
+# All of it is stable: rules of users are written with these names.
+__all__ = [
+    "ABSENT",
+    "BODY",
+    "HAS_LENGTH",
+    "INVALID_NAME",
+    "LEFT",
+    "LINK_LOCAL",
+    "LOOPBACK",
+    "MODES",
+    "NAMES_DOMAIN",
+    "NO_BODY",
+    "OFF",
+    "ONE_CONTACT",
+    "ONE_MAX_FORWARDS",
+    "OTHER_SOURCE",
+    "PARSED_CLEANLY",
+    "PRIVATE",
+    "REACHABLE",
+    "REACHES",
+    "REPAIR",
+    "REPORT",
+    "REQUEST_IN",
+    "REQUEST_OUT",
+    "RESPONSE_IN",
+    "RESPONSE_OUT",
+    "SHARED",
+    "STAGES",
+    "STATUS_LINE",
+    "TRAITS",
+    "UNPARSABLE",
+    "UNSPECIFIED",
+    "BodyFinding",
+    "Context",
+    "DurationSetting",
+    "Edit",
+    "Finding",
+    "Hosts",
+    "Insert",
+    "Naming",
+    "NumberSetting",
+    "Remove",
+    "Replace",
+    "ReplaceBody",
+    "Rule",
+    "Sample",
+    "Setting",
+    "SettingError",
+    "SwitchSetting",
+    "TextSetting",
+    "WordsSetting",
+]  # fmt: skip
 
 # Where a message is met: requests and responses that come in from a client on their way to the server, and those of
 # the server on their way out to a client.
