@@ -41,6 +41,8 @@ from proxy.sip.registry import CONTACT, METHODS, SPELLINGS, VIA
 
 # So many failures in a row turn a rule off.
 PATIENCE: Final = 10
+# The innermost frames of a traceback: one of a thousand calls would hide the line that says what is wrong.
+_FRAMES: Final = 8
 # By stage, as records show it.
 DIRECTIONS: Final = ("to-server", "to-server", "to-client", "to-client")
 
@@ -182,8 +184,10 @@ class Pipeline:
         edits = rule.repair(message, finding, context)
         guard.check(edits, rule, message)
         if not edits:
-            line = message.lines[finding.line]
-            self._record(place, message.names[finding.line], line, line, finding, method, message, context, out)
+            name, line = rule.touches[0], None
+            if finding.line >= 0:
+                name, line = message.names[finding.line], message.lines[finding.line]
+            self._record(place, name, line, line, finding, method, message, context, out)
             return False
         moved = False
         for name, before, after in changes(edits, message):
@@ -232,7 +236,7 @@ class Pipeline:
         if not place.noted:
             place.noted = True
             text = "repair rule {rule} failed and was skipped for this message: {traceback}"
-            out.append(Note("error", text, {"rule": name, "traceback": traceback.format_exc()}))
+            out.append(Note("error", text, {"rule": name, "traceback": traceback.format_exc(limit=-_FRAMES)}))
         if place.failures >= PATIENCE and name not in self.off:
             self.off.add(name)
             self._failing.discard(place)
