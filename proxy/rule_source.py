@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from proxy.repair.watched import named
+from proxy.repair.watched import named, one_line
 
 GROUP: Final = "sipmend.rules"
 LARGEST_FILE: Final = 1_048_576  # octets
@@ -99,7 +99,7 @@ def from_file(path: Path) -> object:
 def _told(error: BaseException, path: Path | None) -> str:
     """What went wrong in somebody's code, with the innermost place of it that is theirs."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"
+        return f"{error.filename}:{error.lineno or 1}: {type(error).__name__}: {one_line(error.msg)}"
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

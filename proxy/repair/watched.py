@@ -81,7 +81,7 @@ class Watched(Rule):
         try:
             made = self._rule.configured(values)
         except SettingError as wrong:
-            raise SettingError(str(wrong.name), _line(wrong.text)) from wrong
+            raise SettingError(str(wrong.name), one_line(wrong.text)) from wrong
         except Exception as error:  # the rule's own code
             raise SettingError("", f"the rule refused its settings: {named(error)}") from error
         if not isinstance(made, Rule) or flaws(made) or made.name != self.name:
@@ -152,10 +152,10 @@ def named(error: BaseException) -> str:
         text = str(error)
     except Exception:  # an exception that cannot even say what it is
         text = "?"
-    return _line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def _line(text: object) -> str:
+def one_line(text: object) -> str:
     """What somebody's code says, on one line of bounded length and without credentials."""
     line = _SECRET(lambda found: (found[1] or found[2] or found[3]) + "(hidden)", " ".join(str(text).split()))
     line = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
@@ -203,11 +203,11 @@ def _finding(found: object, message: Message) -> Finding:
     if type(line) is not int or not -1 <= line < len(message.lines):
         raise RuleError(f"the line of a Finding has to be -1 or one of the message, not {line!r}")
     if not isinstance(found, BodyFinding):
-        return _Found(found, _line(reason), line)
+        return _Found(found, one_line(reason), line)
     before: object = getattr(found, "before", None)
     if type(before) is not bytes:
         raise RuleError(f"`before` of a BodyFinding has to be octets, not {_kind(before)}")
-    return _FoundInBody(found, _line(reason), shown_line(before.partition(b"\n")[0]))
+    return _FoundInBody(found, one_line(reason), shown_line(before.partition(b"\n")[0]))
 
 
 def _edit(edit: object) -> Edit:
