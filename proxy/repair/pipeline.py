@@ -156,9 +156,9 @@ class Pipeline:
                     finding = applies(message, context)
                     if finding is None or not self._treat(place, finding, method, message, context, out):
                         continue
-                except Exception:  # rules may be anybody's; a broken one must not take the message with it
+                except Exception as error:  # rules may be anybody's; a broken one must not take the message with it
                     failed = [place] if failed is None else [*failed, place]
-                    self._failed(place, out)
+                    self._failed(place, error, out)
                     continue
                 break  # the Contact leads elsewhere now: go on with the rules that concern it as it is
             else:
@@ -227,8 +227,8 @@ class Pipeline:
             )
         )
 
-    def _failed(self, place: _Place, out: list[Effect]) -> None:
-        """Count a failure (called while its exception is handled); the tenth in a row turns the rule off."""
+    def _failed(self, place: _Place, error: Exception, out: list[Effect]) -> None:
+        """Count a failure; the tenth in a row turns the rule off."""
         name = place.rule.name
         self._counts.plugin_errors[name] += 1
         place.failures += 1
@@ -236,7 +236,10 @@ class Pipeline:
         if not place.noted:
             place.noted = True
             text = "repair rule {rule} failed and was skipped for this message: {traceback}"
-            out.append(Note("error", text, {"rule": name, "traceback": traceback.format_exc(limit=-_FRAMES)}))
+            # Without what the core was busy with when the rule failed: that is no fault of anybody's.
+            chain = error.__cause__ is not None
+            told = "".join(traceback.format_exception(error, limit=-_FRAMES, chain=chain))
+            out.append(Note("error", text, {"rule": name, "traceback": told}))
         if place.failures >= PATIENCE and name not in self.off:
             self.off.add(name)
             self._failing.discard(place)
