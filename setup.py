@@ -27,7 +27,17 @@ MODULES = ("proxy/flow.py", "proxy/events.py", "proxy/effects.py", "proxy/bindin
 # Rules of users derive from `Rule` and set its attributes on their class: compiled code would not see those. Nor does
 # mypyc set the defaults that a class derived from Exception has in its body.
 # No message passes through STUN; patterns meet each new User-Agent once.
-INTERPRETED = ("proxy/repair/rule.py", "proxy/sip/errors.py", "proxy/stun.py", "proxy/pattern.py")
+# What is there for rules of users only is interpreted too: they may derive from it.
+INTERPRETED = (
+    "proxy/repair/rule.py",
+    "proxy/repair/setting.py",
+    "proxy/repair/testing.py",
+    "proxy/repair/watched.py",
+    "proxy/sip/errors.py",
+    "proxy/stun.py",
+    "proxy/pattern.py",
+    "proxy/values.py",
+)
 
 
 def compiled_modules() -> list[str]:

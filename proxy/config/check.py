@@ -15,8 +15,9 @@ from proxy.config.model import Config
 from proxy.config.profiles import profile_problems
 from proxy.config.section import RuleSetting
 from proxy.config.unavailable import unavailable
-from proxy.config.units import format_duration, host_family, is_wildcard
+from proxy.config.units import host_family, is_wildcard
 from proxy.config.uris import ListenUri, ServerUri
+from proxy.values import format_duration
 
 # RFC 3261 section 16.6 step 11: > The timer MUST be larger than 3 minutes.
 _TIMER_C_MINIMUM = 180.0

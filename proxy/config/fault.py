@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from proxy.config.errors import ConfigError, KeyPath, Origin, did_you_mean, nearest
-from proxy.config.units import shown
+from proxy.values import shown
 
 _QUOTED = re.compile(r"'([^']*)'")
 _SHOULD = re.compile(r"^Input should be ")
