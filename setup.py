@@ -26,7 +26,7 @@ PACKAGES = ("proxy/sip", "proxy/transaction", "proxy/repair", "proxy/core")
 MODULES = ("proxy/flow.py", "proxy/events.py", "proxy/effects.py", "proxy/binding.py", "proxy/counts.py")
 # Rules of users derive from `Rule` and set its attributes on their class: compiled code would not see those. Nor does
 # mypyc set the defaults that a class derived from Exception has in its body.
-# No message passes through STUN; patterns meet each new User-Agent once.
+# No message passes through STUN; patterns only hand texts to RE2.
 # What is there for rules of users only is interpreted too: they may derive from it.
 INTERPRETED = (
     "proxy/repair/rule.py",
