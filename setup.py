@@ -27,8 +27,9 @@ MODULES = ("proxy/flow.py", "proxy/events.py", "proxy/effects.py", "proxy/bindin
 # Rules of users derive from `Rule` and set its attributes on their class: compiled code would not see those. Nor does
 # mypyc set the defaults that a class derived from Exception has in its body.
 # No message passes through STUN; patterns only hand texts to RE2.
-# What is there for rules of users only is interpreted too: they may derive from it.
+# What is there for rules of users only, and what derives from `Rule`, is interpreted too.
 INTERPRETED = (
+    "proxy/repair/header_rules.py",
     "proxy/repair/rule.py",
     "proxy/repair/setting.py",
     "proxy/repair/testing.py",

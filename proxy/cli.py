@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,11 +30,13 @@ from proxy.config.own import OwnRules
 from proxy.config.render import render_effective
 from proxy.config.section import readable_plugins
 from proxy.config.source import Source
+from proxy.declared import declared_clashes, declared_rules
 from proxy.demo.run import run_demo
 from proxy.dry_commands import dry_setting, examine_file, explain_files
 from proxy.own_rules import load_own_rules
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.repair.inherent import INHERENT
+from proxy.repair.rule import Rule
 from proxy.rule_source import installed
 from proxy.ruling import rule_choices
 from proxy.service import Service, StartError
@@ -145,11 +147,16 @@ def read_config(file: str) -> Config:
         raise ConfigErrors([*errors.errors, *more]) from errors
     own, wrong = load_own_rules(config.plugins, config.origin)
     all_loaded = not wrong
+    clashes = [config.origin.error(path, text) for path, text in declared_clashes(config.headers, own.rules)]
+    if clashes:
+        raise ConfigErrors([*wrong, *clashes])
     general = rule_choices(config.repair)
-    wrong += rule_errors(config.origin, own, general, all_loaded=all_loaded)
+    declared = declared_rules(config.headers)
+    wrong += rule_errors(config.origin, own, declared, general, all_loaded=all_loaded)
     for index, profile in enumerate(config.profiles):
         at = ("profiles", index, "repair")
-        wrong += rule_errors(config.origin, own, general, rule_choices(profile.repair), at=at, all_loaded=all_loaded)
+        layers = (general, rule_choices(profile.repair))
+        wrong += rule_errors(config.origin, own, declared, *layers, at=at, all_loaded=all_loaded)
     if wrong:
         raise ConfigErrors(wrong)
     return config.with_rules(own)
@@ -165,23 +172,26 @@ def _rule_errors_in(file: str) -> list[ConfigError]:
     own, wrong = load_own_rules(entries, source.origin)
     section = source.data.get("repair")
     if isinstance(section, dict):
-        wrong += rule_errors(source.origin, own, section, all_loaded=not wrong and None not in entries)
+        all_loaded = not wrong and None not in entries and "headers" not in source.data
+        wrong += rule_errors(source.origin, own, (), section, all_loaded=all_loaded)
     return wrong
 
 
 def rule_errors(
     origin: Origin,
     own: OwnRules,
+    declared: Sequence[Rule],
     *layers: Mapping[str, Choice],
     at: KeyPath = ("repair",),
     all_loaded: bool = True,
 ) -> list[ConfigError]:
     """Names, modes and settings of rules that do not exist, in the last of these layers.
 
-    Unless `all_loaded`, a name that nobody has may be that of a rule that could not be loaded.
+    `declared` are the rules of the section `headers`. Unless `all_loaded`, a name that nobody has may be that of a rule
+    that could not be loaded.
     """
     try:
-        Catalog((*ORDER, *own.rules)).choose(own.choices, *layers)
+        Catalog((*ORDER, *own.rules), declared=declared).choose(own.choices, *layers)
     except CatalogError as wrong:
         here = [one for one in wrong.problems if one.layer == len(layers) and (all_loaded or not one.unknown)]
         return [origin.error((*at, *one.path), one.text, at_key=len(one.path) == 1) for one in here]
@@ -202,8 +212,10 @@ def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def rules(file: str | None, as_json: bool) -> None:
     """List the repair rules: name, default mode, RFC, what each does; then what the proxy mends by itself."""
-    own = () if file is None else _load(file).own_rules.rules
-    listed = (*ORDER, *own, *INHERENT)
+    listed: tuple[Rule, ...] = (*ORDER, *INHERENT)
+    if file is not None:
+        config = _load(file)
+        listed = (*ORDER, *config.own_rules.rules, *declared_rules(config.headers), *INHERENT)
     if as_json:
         rows = [
             {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in listed

@@ -25,9 +25,10 @@ LAYERS = {
         "proxy.flow",
     ],
     "proxy.ruling": [
-        "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow", "proxy.pattern",
-        "plugins",
+        "proxy.declared", "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow",
+        "proxy.pattern", "plugins",
     ],
+    "proxy.declared": ["proxy.config", "proxy.repair", "proxy.pattern", "plugins"],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
         "proxy.certificate", "proxy.counts", "proxy.flow", "plugins",
@@ -68,8 +69,8 @@ LAYERS = {
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
     "proxy.config": [
-        "proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.repair.rule", "proxy.flow", "proxy.pattern",
-        "proxy.values",
+        "proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.repair.rule", "proxy.repair.contract",
+        "proxy.repair.header_rules", "proxy.flow", "proxy.pattern", "proxy.values",
     ],
     "proxy.open_files": ["proxy.effects"],
     "proxy.core": [
@@ -77,7 +78,9 @@ LAYERS = {
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.pattern", "proxy.binding", "proxy.flow",
     ],
     "plugins": ["proxy.repair.rule", "proxy.repair.reach", "proxy.sip", "proxy.flow"],
-    "proxy.repair": ["proxy.sip", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow", "proxy.values"],
+    "proxy.repair": [
+        "proxy.sip", "proxy.effects", "proxy.counts", "proxy.pattern", "proxy.binding", "proxy.flow", "proxy.values",
+    ],
     "proxy.transaction": ["proxy.sip", "proxy.effects", "proxy.counts", "proxy.flow"],
     "proxy.effects": ["proxy.binding", "proxy.flow"],
     "proxy.events": ["proxy.binding", "proxy.flow"],
@@ -99,11 +102,11 @@ GUARDED = {
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
     "proxy.config": [
         "proxy.ruling", "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.dry_commands",
-        "proxy.demo", "proxy.explain_setting", "proxy.own_rules", "proxy.doctor.remedy",
+        "proxy.demo", "proxy.explain_setting", "proxy.declared", "proxy.own_rules", "proxy.doctor.remedy",
     ],
     "plugins": [
         "proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.dry_commands", "proxy.demo",
-        "proxy.explain", "proxy.own_rules",
+        "proxy.explain", "proxy.declared", "proxy.own_rules",
     ],
 }
 

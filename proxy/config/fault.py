@@ -81,7 +81,8 @@ def keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
             else:
                 annotation = fields[step].annotation if step in fields else None
     section = _section(annotation)
-    return list(section.model_fields) if section is not None else []
+    fields = section.model_fields if section is not None else {}
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _bare(annotation: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from proxy.config.errors import Origin
+from proxy.config.headers import HeaderChange
 from proxy.config.own import OwnRules
 from proxy.config.pattern import PatternText
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
@@ -327,6 +328,9 @@ class Config(Section):
     tls: TlsSettings | None = Field(None, description="the certificates for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")
+    headers: tuple[HeaderChange, ...] = Field(
+        (), description="changes of header fields, done in this order after all rules ([examples](headers.md))"
+    )
     plugins: tuple[PluginItem, ...] = Field(
         (), description="repair rules of your own, met behind those of sipmend in this order"
     )

@@ -64,7 +64,7 @@ An unknown key, a key given twice and a value of the wrong kind are errors: noth
 
 def render_effective(config: Config) -> str:
     """All settings in effect as YAML, defaults included, passwords hidden. It is a valid configuration file."""
-    data = config.model_dump(mode="json", exclude_none=True)
+    data = config.model_dump(mode="json", exclude_none=True, by_alias=True)
     # None is a setting of its own here, and not the lack of one.
     data["admin"]["listen"] = "off" if config.admin.listen is None else str(config.admin.listen)
     data["store"] = _PASSWORD.sub(r"\1***@", data["store"])

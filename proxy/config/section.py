@@ -73,14 +73,14 @@ def _short_rule(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
     return full["mode"] if mode and not full["settings"] else {**mode, **full["settings"]}
 
 
-_MODE_SCHEMA = {"enum": ["off", "report", "repair", False], "title": "off, report or repair"}
+MODE_SCHEMA = {"enum": ["off", "report", "repair", False], "title": "off, report or repair"}
 
 
 class _RuleSchema:
     """Annotation: a rule's value in the JSON Schema is a mode or an open mapping with `mode`."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [_MODE_SCHEMA, {"type": "object", "properties": {"mode": _MODE_SCHEMA}}]}
+        return {"anyOf": [MODE_SCHEMA, {"type": "object", "properties": {"mode": MODE_SCHEMA}}]}
 
 
 RuleItem = Annotated[RuleSetting, BeforeValidator(_rule_setting), WrapSerializer(_short_rule), _RuleSchema()]
@@ -109,7 +109,7 @@ class PluginSetting(Section):
     name: Annotated[str, BeforeValidator(_entry_name)] | None = Field(
         None, description="an entry point of the group `sipmend.rules`, which an installed distribution has"
     )
-    mode: Annotated[Mode, BeforeValidator(switch_word), WithJsonSchema(_MODE_SCHEMA)] | None = Field(
+    mode: Annotated[Mode, BeforeValidator(switch_word), WithJsonSchema(MODE_SCHEMA)] | None = Field(
         None, description="the mode of these rules; the sections `repair` and `profiles` come over it"
     )
     settings: Annotated[Mapping[str, Any], WithJsonSchema({"type": "object", "title": "mapping"})] = Field(

@@ -44,24 +44,29 @@ class CatalogError(ValueError):
 
 
 class Catalog:
-    """The rules in their order. Raises CatalogError for rules that break the contract."""
+    """The rules in their order, then those `declared` in the configuration, which are made here and not judged.
+
+    Raises CatalogError for rules that break the contract.
+    """
 
     __slots__ = ("_by_name", "_families", "inherent", "rules")
 
-    def __init__(self, order: Sequence[Rule], inherent: Sequence[Inherent] = INHERENT) -> None:
+    def __init__(
+        self, order: Sequence[Rule], inherent: Sequence[Inherent] = INHERENT, declared: Sequence[Rule] = ()
+    ) -> None:
         problems = [
             Problem((str(getattr(rule, "name", "")) or type(rule).__name__,), text)
             for rule in order
             for text in flaws(rule)
         ]
         self._by_name: dict[str, Rule] = {}
-        for rule in (*order, *inherent):
+        for rule in (*order, *inherent, *declared):
             if rule.name in self._by_name:
                 problems.append(Problem((rule.name,), "two rules have this name; rename one of them"))
             self._by_name[rule.name] = rule
         if problems:
             raise CatalogError(problems)
-        self.rules = tuple(order)
+        self.rules = (*order, *declared)
         self.inherent = tuple(inherent)
         self._families = _families(self._by_name)
 

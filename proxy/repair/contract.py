@@ -15,7 +15,7 @@ RFC: Final = re.compile(r"RFC \d{3,5}( section \d+(\.\d+)*)?(, (RFC \d{3,5} )?se
 LONGEST_NAME: Final = 60  # characters; it is a label in metrics
 _SETTING: Final = re.compile(r"[a-z][a-z0-9_]*").fullmatch
 # > token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )  (RFC 3261 section 25.1)
-_TOKEN: Final = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
+TOKEN: Final = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 
 
 def flaws(rule: Rule) -> list[str]:
@@ -55,7 +55,7 @@ def _are_stages(value: object) -> bool:
 
 
 def _are_octets(value: object) -> bool:
-    return _tuple_of(value, lambda item: isinstance(item, bytes) and _TOKEN(item) is not None)
+    return _tuple_of(value, lambda item: isinstance(item, bytes) and TOKEN(item) is not None)
 
 
 def _are_headers(value: object) -> bool:
@@ -110,7 +110,7 @@ def _touched(value: object) -> Iterator[str]:
             continue
         shown = item.decode("utf-8", "backslashreplace")
         canonical = CANON.get(item, item.lower())
-        if _TOKEN(item) is None:
+        if TOKEN(item) is None:
             yield f"`touches` names {shown!r}, which is no header"
         elif item != canonical:
             yield f"`touches` must have {canonical.decode()!r} in the place of {shown!r}"

@@ -14,7 +14,6 @@ from typing import Any, Final
 from proxy.repair import guard
 from proxy.repair.contract import flaws
 from proxy.repair.edits import apply_edits, shown_line
-from proxy.repair.pipeline import traits_of
 from proxy.repair.reach import reach_of
 from proxy.repair.rule import (
     RESPONSE_IN,
@@ -29,6 +28,7 @@ from proxy.repair.rule import (
     Rule,
     SettingError,
 )
+from proxy.repair.traits import traits_of
 from proxy.sip.message import Message, Request, Response
 
 LONGEST_REASON: Final = 200  # characters
@@ -140,7 +140,7 @@ class Watched(Rule):
             context.reach = reach_of(mended, context.flow, context.local_networks)
         if self.reaches and context.reach not in self.reaches:
             return
-        if self.unless & traits_of(mended, context.domain):
+        if self.unless & traits_of(mended, context.domain, context.stage):
             return
         if self._asked(mended, context) is not None:
             raise RuleError("it finds the defect in its own repair again; repairing twice has to change nothing")
