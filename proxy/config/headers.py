@@ -17,7 +17,7 @@ from proxy.config.section import MODE_SCHEMA, Mode, Section, ShortForm
 from proxy.config.units import switch_word
 from proxy.pattern import Pattern, PatternError, Template
 from proxy.repair.contract import LONGEST_NAME, NAME, TOKEN
-from proxy.repair.header_rules import canonical, owned
+from proxy.repair.header_rules import CREDENTIALS, canonical, owned
 from proxy.values import shown
 
 LONGEST_VALUE = 1000  # characters
@@ -44,6 +44,12 @@ def _free_header(name: str) -> str:
     why = owned(canonical(_header(name)))
     if why:
         raise ValueError(f"{name} cannot be changed here: {why}")
+    return name
+
+
+def _source(name: str) -> str:
+    if canonical(_header(name)) in CREDENTIALS:
+        raise ValueError(f"{name} cannot be copied: it holds secrets")
     return name
 
 
@@ -122,7 +128,9 @@ class HeaderChange(Section):
     set: FreeHeader | None = Field(None, description="the header has one line with `value`, whatever it had before")
     add: FreeHeader | None = Field(None, description="the header has a further line with `value`, unless it has it")
     remove: FreeHeader | None = Field(None, description="all its lines go, or those in which `pattern` is found")
-    copied: FreeHeader | None = Field(None, alias="copy", description="the header `to` has the same lines as this one")
+    copied: Annotated[str, AfterValidator(_source)] | None = Field(
+        None, alias="copy", description="the header `to` has the same lines as this one"
+    )
     rename: FreeHeader | None = Field(None, description="all its lines are called `to`")
     substitute: FreeHeader | None = Field(
         None, description="in each of its lines what fits `pattern` is replaced; a line left empty goes"

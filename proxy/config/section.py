@@ -143,9 +143,7 @@ def _short_plugin(value: Any, handler: SerializerFunctionWrapHandler) -> Any:
 
 
 _PLUGIN_WORD = {"type": "string", "title": "rule"}
-PluginItem = Annotated[
-    PluginSetting, BeforeValidator(_plugin), WrapSerializer(_short_plugin), ShortForm(_PLUGIN_WORD)
-]
+PluginItem = Annotated[PluginSetting, BeforeValidator(_plugin), WrapSerializer(_short_plugin), ShortForm(_PLUGIN_WORD)]
 
 _PLUGIN: TypeAdapter[PluginSetting] = TypeAdapter(PluginItem)
 

@@ -18,6 +18,7 @@ from proxy.sip.registry import (
     CONTACT,
     CONTENT_LENGTH,
     CSEQ,
+    DATE,
     EXPIRES,
     FLOW_TIMER,
     FROM,
@@ -39,6 +40,7 @@ from proxy.sip.registry import (
 _ROUTING: Final = "the proxy writes it itself, and messages find their way by it"
 _DIALOG: Final = "both sides know their dialogs and transactions by it"
 _DIGEST: Final = "digest authentication would fail, and secrets come into logs"
+_SIGNATURE: Final = "an Identity header signs it (RFC 8224)"
 _OWNED: Final = {
     VIA: _ROUTING,
     ROUTE: _ROUTING,
@@ -59,8 +61,11 @@ _OWNED: Final = {
     PROXY_AUTHORIZATION: _DIGEST,
     WWW_AUTHENTICATE: _DIGEST,
     PROXY_AUTHENTICATE: _DIGEST,
-    IDENTITY: "it is a signature (RFC 8224)",
+    IDENTITY: _SIGNATURE,
+    DATE: _SIGNATURE,
 }
+
+CREDENTIALS: Final = frozenset((AUTHORIZATION, PROXY_AUTHORIZATION))
 
 
 def canonical(name: str) -> bytes:
@@ -103,6 +108,7 @@ class HeaderRule(Rule):
     """One entry of the section `headers`; `profiles` are those whose clients it is for, empty for all clients."""
 
     rfc = "RFC 3261 section 7.3"
+    never_off = True
     no_source = "the section `headers` of the configuration wants it"
 
     def __init__(

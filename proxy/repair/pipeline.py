@@ -231,7 +231,7 @@ class Pipeline:
             chain = error.__cause__ is not None
             told = "".join(traceback.format_exception(error, limit=-_FRAMES, chain=chain))
             out.append(Note("error", text, {"rule": name, "traceback": told}))
-        if place.failures >= PATIENCE and name not in self.off:
+        if place.failures >= PATIENCE and name not in self.off and not place.rule.never_off:
             self.off.add(name)
             self._failing.discard(place)
             self._tables = [{} for _ in STAGES]

@@ -326,7 +326,8 @@ class Rule:
     address), or empty, with a sentence in `no_source` that says where else it comes from.
     `reaches` are the values of `Context.reach` the rule can concern, empty for all: like stages and methods they keep
     a rule away from messages that it cannot concern; so does `unless`, the traits of a message (added up) of which any
-    one rules the defect out. `settings` are what an administrator may choose.
+    one rules the defect out. `settings` are what an administrator may choose. `never_off`: it stays on however often it
+    fails, since an administrator wrote it down and clients may not switch it off.
     """
 
     name: str = ""
@@ -342,6 +343,7 @@ class Rule:
     samples: tuple[Sample, ...] = ()
     source: tuple[str, ...] = ()
     no_source: str = ""
+    never_off: bool = False
 
     def configured(self, values: Mapping[str, object]) -> Rule:
         """This rule with these settings; raises SettingError for what it does not have or take."""

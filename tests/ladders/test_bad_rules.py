@@ -105,7 +105,7 @@ BAD = {
     "NUL": Acme(made(lambda: Insert(1, b"x-acme", b"X-Acme: \0"))),
     "another header": Acme(made(lambda: Insert(1, b"priority", b"Priority: urgent"))),
     "another header under a name of its own": Acme(made(lambda: Insert(1, b"x-acme", b"Route: <sip:evil.example>"))),
-    "a Route": Acme(made(lambda: Insert(1, b"route", b"Route: <sip:evil.example>")), touches=(b"route",)),
+    "a Route": Acme(made(lambda: Insert(1, b"route", b"Route: <sip:evil.example>"))),
     "the start line": Acme(made(lambda: Replace(0, b"BYE sip:evil.example SIP/2.0"))),
     "a large head": Acme(made(lambda: Insert(1, b"x-acme", b"X-Acme: " + b"x" * 40000))),
     "a large body": Acme(made(lambda: ReplaceBody(b"x" * 70000))),

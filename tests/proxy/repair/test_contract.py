@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.repair.contract import flaws
-from proxy.repair.rule import BODY, REQUEST_IN, STATUS_LINE, NumberSetting, Rule, Sample, Setting
+from proxy.repair.rule import BODY, REQUEST_IN, STATUS_LINE, TRAITS, NumberSetting, Rule, Sample, Setting
 
 
 class Good(Rule):
@@ -68,7 +68,7 @@ def test_nothing_in_the_place_of_an_attribute_raises(attribute, junk):
         ("stages", (True,), "at least one of the four stages"),
         ("methods", ("INVITE",), "a tuple of methods in bytes"),
         ("reaches", (11,), "constants for `Context.reach`"),
-        ("unless", 64, "added up"),
+        ("unless", TRAITS, "added up"),
         ("touches", ("contact",), "in a tuple of bytes"),
         ("touches", (b"Contact",), "must have 'contact' in the place of 'Contact'"),
         ("touches", (b"m",), "must have 'contact' in the place of 'm'"),
