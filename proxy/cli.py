@@ -33,7 +33,8 @@ from proxy.config.source import Source
 from proxy.declared import declared_clashes, declared_rules
 from proxy.demo.run import run_demo
 from proxy.dry_commands import dry_setting, examine_file, explain_files
-from proxy.own_rules import load_own_rules
+from proxy.new_rule import NewRuleError, write_rule
+from proxy.own_rules import load_own_rules, name_clash
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.repair.inherent import INHERENT
 from proxy.repair.rule import Rule
@@ -235,6 +236,23 @@ def rules(file: str | None, as_json: bool) -> None:
     for point in installed():
         owner = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
         click.echo(f"installed: {point.name} ({point.value}, of {owner}); used where `plugins` names it", err=True)
+
+
+@cli.command("new-rule")
+@click.argument("name")
+@click.option("--to", "folder", metavar="FOLDER", help="Where to write it; default: a new folder of the rule's name.")
+def new_rule(name: str, folder: str | None) -> None:
+    """Write the four files of a repair rule of your own: rule, tests, what installs it, how to use it."""
+    found = name_clash(name)
+    try:
+        if found:
+            raise NewRuleError(f"{name}: {found}")
+        paths = write_rule(name, Path(folder or name))
+    except NewRuleError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(REFUSED) from error
+    for path in paths:
+        click.echo(path)
 
 
 # -- explain

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from plugins import ORDER
 from proxy.config.errors import KeyPath
 from proxy.config.headers import HeaderChange, HeaderCondition, When
+from proxy.own_rules import name_clash
 from proxy.pattern import Pattern, Template
-from proxy.repair.catalog import Catalog
 from proxy.repair.header_rules import (
     AddHeader,
     Change,
@@ -22,7 +21,6 @@ from proxy.repair.header_rules import (
 )
 from proxy.repair.rule import REQUEST_IN, REQUEST_OUT, RESPONSE_IN, RESPONSE_OUT, Rule
 
-_SHIPPED = Catalog(ORDER)
 _STAGES = {
     ("to_server", "request"): REQUEST_IN,
     ("to_server", "response"): RESPONSE_IN,
@@ -46,14 +44,11 @@ def declared_clashes(changes: Sequence[HeaderChange], own: Sequence[Rule]) -> It
     taken = {rule.name for rule in own}
     for index, change in enumerate(changes):
         path: KeyPath = ("headers", index, "name")
-        concerned = _SHIPPED.concerned(change.name)
+        text = name_clash(change.name)
         if change.name in taken:
-            yield path, f"a rule of the section plugins is named {change.name}; rename one of them"
-        elif concerned and concerned[0].name == change.name:
-            yield path, f"sipmend has a rule named {change.name}: choose another name"
-        elif concerned:
-            first = concerned[0].name
-            yield path, f"{change.name} stands for all rules that begin so, like {first}: choose another name"
+            text = f"a rule of the section plugins is named {change.name}; rename one of them"
+        if text:
+            yield path, text
 
 
 def _rule(change: HeaderChange) -> HeaderRule:

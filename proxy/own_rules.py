@@ -105,17 +105,24 @@ def _clashes(rules: Sequence[Rule], owners: Mapping[str, int]) -> list[str]:
     found = []
     names = [rule.name for rule in rules]
     for index, name in enumerate(names):
-        concerned = _SHIPPED.concerned(name)
+        taken = name_clash(name)
         if name in owners:
             found.append(f"{name}: plugins[{owners[name]}] has a rule of this name already; rename one of them")
         elif name in names[:index]:
             found.append(f"{name}: two rules have this name; rename one of them")
-        elif concerned and concerned[0].name == name:
-            found.append(f"{name}: sipmend has a rule of this name; rename yours")
-        elif concerned:
-            first = concerned[0].name
-            found.append(f"{name}: it would stand for all rules of sipmend that begin so, like {first}; rename yours")
+        elif taken:
+            found.append(f"{name}: {taken}")
     return found
+
+
+def name_clash(name: str) -> str:
+    """Why nobody's rule may have this name: sipmend has it, or a family of that name; empty if it is free."""
+    concerned = _SHIPPED.concerned(name)
+    if not concerned:
+        return ""
+    if concerned[0].name == name:
+        return "sipmend has a rule of this name; rename yours"
+    return f"it would stand for all rules of sipmend that begin so, like {concerned[0].name}; rename yours"
 
 
 def _unsuitable(rule: Rule, settings: Mapping[str, object], index: int, origin: Origin) -> list[ConfigError]:

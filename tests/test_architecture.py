@@ -18,8 +18,6 @@ LAYERS = {
     "proxy.explain_setting": [
         "proxy.explain", "proxy.assembly", "proxy.ruling", "proxy.config", "proxy.repair", "proxy.flow",
     ],
-    "proxy.own_rules": ["proxy.rule_source", "proxy.config", "proxy.repair", "plugins"],
-    "proxy.rule_source": ["proxy.repair.watched"],
     "proxy.sockets": [
         "proxy.reflexive", "proxy.open_files", "proxy.config", "proxy.core", "proxy.transport", "proxy.effects",
         "proxy.flow",
@@ -28,7 +26,10 @@ LAYERS = {
         "proxy.declared", "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow",
         "proxy.pattern", "plugins",
     ],
-    "proxy.declared": ["proxy.config", "proxy.repair", "proxy.pattern", "plugins"],
+    "proxy.declared": ["proxy.own_rules", "proxy.config", "proxy.repair", "proxy.pattern"],
+    "proxy.own_rules": ["proxy.rule_source", "proxy.config", "proxy.repair", "plugins"],
+    "proxy.rule_source": ["proxy.repair.watched"],
+    "proxy.new_rule": ["proxy.repair.contract"],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
         "proxy.certificate", "proxy.counts", "proxy.flow", "plugins",
@@ -106,7 +107,7 @@ GUARDED = {
     ],
     "plugins": [
         "proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.dry_commands", "proxy.demo",
-        "proxy.explain", "proxy.declared", "proxy.own_rules",
+        "proxy.explain", "proxy.own_rules",
     ],
 }
 

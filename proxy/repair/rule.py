@@ -23,7 +23,7 @@ from proxy.repair.setting import (
     WordsSetting,
 )
 from proxy.sip.address import NameAddr
-from proxy.sip.message import Message
+from proxy.sip.message import Message, Request, Response
 
 # All of it is stable: rules of users are written with these names.
 __all__ = [
@@ -64,11 +64,15 @@ __all__ = [
     "Finding",
     "Hosts",
     "Insert",
+    "Message",
+    "NameAddr",
     "Naming",
     "NumberSetting",
     "Remove",
     "Replace",
     "ReplaceBody",
+    "Request",
+    "Response",
     "Rule",
     "Sample",
     "Setting",

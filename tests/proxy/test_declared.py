@@ -30,8 +30,8 @@ def file(tmp_path):
 @pytest.mark.parametrize(
     ("rest", "told"),
     [
-        ("headers: [{name: contact-private, remove: Server}]", "headers[0].name: sipmend has a rule named contact-pri"),
-        ("headers: [{name: maxfwd, remove: Server}]", "headers[0].name: maxfwd stands for all rules that begin so"),
+        ("headers: [{name: contact-private, remove: Server}]", "headers[0].name: sipmend has a rule of this name"),
+        ("headers: [{name: maxfwd, remove: Server}]", "headers[0].name: it would stand for all rules of sipmend"),
         (ENTRY + "repair: {tydi: off}\n", "repair.tydi: there is no repair rule of this name"),
         (ENTRY + "repair: {tidy: of}\n", "repair.tidy"),
         (ENTRY + "profiles: [{name: x, repair: {tidyy: off}}]\n", "profiles[0].repair.tidyy: there is no repair rule"),
