@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.effects import Send
-from proxy.events import MessageReceived
+from proxy.effects import Send, StoreBindings
+from proxy.events import BindingsStored, MessageReceived
 from proxy.flow import SERVER
 from tests.support.world import World
 
@@ -88,6 +88,23 @@ def test_rules_by_profile():
     assert field.counts.repairs["maxfwd-missing", "Max-Forwards", "repair"] == 1
     run(field, register(agent="own/1").replace(b"r1", b"r2"), port=4712)
     assert field.counts.repairs["maxfwd-missing", "Max-Forwards", "repair"] == 1
+
+
+@pytest.mark.parametrize("agent", ["own/1", "phone"])
+def test_what_the_core_mends_by_itself_by_profile(agent):
+    """Its modes are as much a matter of the profile as those of rules."""
+    field = world({"name": "own", "match": {"user_agent": "^own"}, "repair": {"contact-register-foreign": "repair"}})
+    asked = run(field, register(agent=agent))
+    mine = next(line for line in asked.split(b"\r\n") if line.startswith(b"Contact:"))
+    kept = [line for line in asked.split(b"\r\n")[1:] if line.startswith((b"Via", b"From", b"Call", b"CSeq"))]
+    other = b"Contact: <sip:desk@10.0.0.9>;expires=30"
+    lines = [b"SIP/2.0 200 OK", *kept, b"To: <sip:alice@example.com>;tag=k", other, mine, b"Content-Length: 0"]
+    server = field.flow(next(one for one in field.listeners if one.side == SERVER), "10.0.0.5:5060")
+    effects = field.core.handle(MessageReceived(server, b"\r\n".join([*lines, b"", b""]), field.now))
+    stored = next(one.ticket for one in effects if isinstance(one, StoreBindings))
+    effects += field.core.handle(BindingsStored(stored, field.now))
+    home = next(one.octets for one in effects if isinstance(one, Send))
+    assert (b"desk" in home) == (agent == "phone")
 
 
 def test_contact_is_left_by_profile():
