@@ -7,6 +7,8 @@ import pytest
 from proxy.effects import Send, StoreBindings
 from proxy.events import BindingsStored, MessageReceived
 from proxy.flow import SERVER
+from tests.support.flows import registration
+from tests.support.ladder import Ladder
 from tests.support.world import World
 
 EDGE = "udp://203.0.113.10:5060"
@@ -127,6 +129,29 @@ def test_rport_by_profile(rport, asks, via):
     field = world({"name": "own", "match": {"user_agent": "."}, "rport": rport})
     sent = register(agent="own").replace(b"branch=z9hG4bKr1", b"branch=z9hG4bKr1" + asks)
     assert via in run(field, sent, host="198.51.100.8")
+
+
+@pytest.mark.parametrize(
+    ("rport", "contact", "port"),
+    [
+        ("never", "10.10.3.7:5061", 5061),
+        ("never", "10.10.3.7", 5060),
+        ("auto", "10.10.3.7:5061", 50933),
+        ("never", "10.10.3.8:5061", 50933),
+        ("never", "phone.example.com:5061", 50933),
+    ],
+)
+def test_requests_go_where_a_client_with_rport_never_listens(rport, contact, port):
+    """As its answers do; and to no address but its own. What it answers from where it sends is its answer."""
+    field = world({"name": "own", "match": {"user_agent": "^own"}, "rport": rport})
+    phone = field.client("anna", "10.10.3.7:50933", contact=f"<sip:anna@{contact}>", via="SIP/2.0/UDP 10.10.3.7:50933")
+    pbx = field.server("pbx", contact="<sip:pbx@10.0.0.5:5060>")
+    assert Ladder(field) >> registration(phone, pbx, "T", user_agent="own/1")
+    there = phone if port == 50933 else field.client("there", f"10.10.3.7:{port}", user="anna")
+    uri = "sip:anna@10.0.0.2:5070;transport=udp;b={T}"
+    assert Ladder(field) >> pbx.sends(f"MESSAGE {uri}") << there.gets(f"MESSAGE sip:anna@{contact}")
+    phone.received[:] = there.received
+    assert Ladder(field) >> phone.sends(200, server="own/1") << pbx.gets(200)
 
 
 def test_another_program_at_the_same_address_is_treated_by_its_own_name():
