@@ -49,8 +49,8 @@ def make_profiles(config: Config, counts: Counts, local_networks: tuple[Network,
 
 def chosen_rules(config: Config, profile: InForce | None = None) -> tuple[tuple[Rule, ...], dict[str, str]]:
     """The rules with their settings, and the mode of each, for a client with that profile. Raises CatalogError."""
-    layers = profile.layers if profile is not None else ()
-    return Catalog(ORDER).choose(rule_choices(config.repair), *(rule_choices(layer) for layer in layers))
+    under, over = (profile.under, profile.layers) if profile is not None else ((), ())
+    return Catalog(ORDER).choose(*(rule_choices(layer) for layer in (*under, config.repair, *over)))
 
 
 def rule_choices(section: Mapping[str, RuleSetting]) -> dict[str, Choice]:
