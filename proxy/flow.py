@@ -203,6 +203,13 @@ class Flow:
         # Two Flow values with equal keys are the same association: a UDP flow may be forgotten and made anew.
         self.key: tuple[int, str, int, int] = (listener.index, remote_host, remote_port, number)
 
+    def take_after(self, other: Flow) -> None:
+        """Treat whoever is here as the one at the other flow, who listens here: it is the same client."""
+        self.profile = other.profile
+        self.chooser = other.chooser
+        self.agent = other.agent
+        self.leaves_contact = other.leaves_contact
+
     def __repr__(self) -> str:
         host = host_octets(self.remote_host).decode()
         return f"{TRANSPORTS[self.listener.transport]}:{host}:{self.remote_port}"

@@ -50,13 +50,12 @@ def make_profiles(config: Config, counts: Counts, local_networks: tuple[Network,
 
 def chosen_rules(config: Config, profile: InForce | None = None) -> tuple[tuple[Rule, ...], dict[str, str]]:
     """The rules with their settings, and the mode of each, for a client with that profile. Raises CatalogError."""
-    layers = profile.layers if profile is not None else ()
+    under, over = (profile.under, profile.layers) if profile is not None else ((), ())
     own = config.own_rules
     declared = declared_rules(config.headers)
     rules, modes = Catalog((*ORDER, *own.rules), declared=declared).choose(
         {**own.choices, **declared_modes(config.headers)},
-        rule_choices(config.repair),
-        *(rule_choices(layer) for layer in layers),
+        *(rule_choices(layer) for layer in (*under, config.repair, *over)),
     )
     name = profile.name if profile is not None else ""
     others = {rule.name for rule in declared if rule.profiles and name not in rule.profiles}

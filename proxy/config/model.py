@@ -230,7 +230,8 @@ class Profile(Section):
     rport: Literal["auto", "always", "never"] | None = Field(
         None,
         description="whether responses go to the source port and say so: if asked for (`auto`, the default), `always` "
-        "or `never` (RFC 3581)",
+        "or `never` (RFC 3581). With `never`, requests to a client by UDP go to the port of its Contact, if that names "
+        "its own address: for phones that send from another port than they listen on",
     )
     expires_max: Positive | None = Field(
         None, description="longest registration: what goes to the server is capped, the client is shown what it grants"

@@ -1,4 +1,8 @@
-"""The profiles in force: those of the file in their order, then the shipped ones whose names the file does not use."""
+"""The profiles in force: those of the file in their order, then the shipped ones whose names the file does not use.
+
+What a shipped profile says of rules counts less than the section `repair` of the file; what one of the file says counts
+more.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,20 @@ from proxy.config.model import Config, Profile, ProfileMatch
 from proxy.config.section import RuleSetting
 from proxy.config.shipped import SHIPPED
 
-_SHIPPED = {profile.name: profile for profile, _ in SHIPPED}
+_SHIPPED = {one.profile.name: one.profile for one in SHIPPED}
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A profile with all that it says and inherits. `layers` are its settings of rules, later ones over earlier."""
+    """A profile with all that it says and inherits.
+
+    `layers` are its settings of rules, later ones over earlier, that go over those of the section `repair`; `under` are
+    those that it has from a shipped one.
+    """
 
     name: str
     match: ProfileMatch
+    under: tuple[dict[str, RuleSetting], ...]
     layers: tuple[dict[str, RuleSetting], ...]
     rport: str
     expires_max: float
@@ -46,7 +55,8 @@ def _in_force(profile: Profile, by_name: dict[str, Profile]) -> InForce:
     return InForce(
         profile.name,
         match or ProfileMatch(),
-        tuple(dict(one.repair) for one in reversed(line)),
+        tuple(dict(one.repair) for one in reversed(line) if one is _SHIPPED.get(one.name)),
+        tuple(dict(one.repair) for one in reversed(line) if one is not _SHIPPED.get(one.name)),
         next((one.rport for one in line if one.rport is not None), "auto"),
         next((one.expires_max for one in line if one.expires_max is not None), 0.0),
         next((one.contact for one in line if one.contact is not None), ""),

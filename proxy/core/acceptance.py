@@ -162,7 +162,7 @@ def _restore(
             node.own.record(
                 repair, response, registration.flow, "to-client", line, restored, _REASONS[repair.name], out
             )
-        if foreign and node.own.mode(CONTACT_FOREIGN) != OFF:
+        if foreign and node.own.mode(CONTACT_FOREIGN, registration.flow) != OFF:
             _hide(foreign, index, registration, response, node, out)
     if not indexes:
         _insert_own(registration, response, header, granted, node, out)
@@ -175,7 +175,7 @@ def _is_wanted(
     repair: Inherent, line: bytes, registration: Registration, response: Response, node: Node, out: list[Effect]
 ) -> bool:
     """Whether this defect of a Contact line is to be mended; recorded where it is to be reported only."""
-    mode = node.own.mode(repair)
+    mode = node.own.mode(repair, registration.flow)
     if mode == REPORT:
         reason = _REASONS[repair.name]
         node.own.record(repair, response, registration.flow, "to-client", line, None, reason, out, reported=True)
@@ -187,7 +187,7 @@ def _hide(
 ) -> None:
     """Take the Contacts of others out of a line, for clients that take them for their own or stumble over them."""
     line = response.lines[index]
-    reported = node.own.mode(CONTACT_FOREIGN) == REPORT
+    reported = node.own.mode(CONTACT_FOREIGN, registration.flow) == REPORT
     kept = [element for element in split_list(line_value(line)) if element not in foreign]
     after = b"Contact: " + b", ".join(kept) if kept else None
     if not reported:

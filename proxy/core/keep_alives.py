@@ -11,6 +11,7 @@ from zlib import crc32
 from proxy.binding import REGISTERED, Binding
 from proxy.core.node import Node
 from proxy.core.own_options import send_options
+from proxy.core.response_routing import listening_flow
 from proxy.effects import Effect, Ping
 from proxy.sip.message import Response
 from proxy.transaction.layer import ClientTransaction
@@ -106,7 +107,8 @@ class KeepAlives:
                 out.append(Ping(flow))
             elif len(node.layer.clients) < node.settings.max_transactions:
                 node.counts.keep_alives["out", "options"] += 1
-                sent = send_options(node, binding.contact, self._sender, flow, keep_alive, out)
+                listening = listening_flow(flow, binding.contact, node.flows)
+                sent = send_options(node, binding.contact, self._sender, listening, keep_alive, out)
                 keep_alive.pending = sent
         return now + self._interval(binding)
 

@@ -93,7 +93,8 @@ class Node:
         self.repairs = Repairs(self.settings, pipeline, self.names, profiles.pipelines(0))
         self.via_repairs = Repairs(self.settings, via_pipeline, self.names, profiles.pipelines(1))
         # What the core mends by itself.
-        self.own = OwnRepairs(pipeline.modes, self.counts)
+        by_profile = {name: one.modes for name, one in profiles.pipelines(0).items()}
+        self.own = OwnRepairs(pipeline.modes, self.counts, by_profile)
 
     @property
     def now(self) -> float:

@@ -19,16 +19,19 @@ from proxy.sip.message import Message, Request, Response
 class OwnRepairs:
     """The modes of the core's repairs, and their records."""
 
-    __slots__ = ("_counts", "_modes")
+    __slots__ = ("_by_profile", "_counts", "_modes")
 
-    def __init__(self, modes: Mapping[str, str], counts: Counts) -> None:
-        """A repair that `modes` does not name has its default."""
+    def __init__(
+        self, modes: Mapping[str, str], counts: Counts, by_profile: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        """A repair that `modes` does not name has its default; `by_profile` are those of clients with a profile."""
         self._modes = modes
+        self._by_profile = dict(by_profile or {})
         self._counts = counts
 
-    def mode(self, repair: Inherent) -> str:
-        """What the administrator chose for it."""
-        return self._modes.get(repair.name, repair.default)
+    def mode(self, repair: Inherent, client: Flow) -> str:
+        """What the administrator chose for it, where messages of that client or for it are concerned."""
+        return self._by_profile.get(client.profile.name, self._modes).get(repair.name, repair.default)
 
     def record(
         self,

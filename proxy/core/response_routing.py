@@ -1,7 +1,7 @@
 """Where a response goes (RFC 3261 sections 16.11 and 18.2.2, RFC 3581; protocol 1.3 and 10).
 
 The place is settled when the request arrives: the flow it came on, or over UDP the source address with the port that
-the sender listens on. `maddr` is never followed.
+the sender listens on. `maddr` is never followed. The requests of a client that listens on another port follow suit.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from proxy.core.flows import Flows
 from proxy.counts import Counts
 from proxy.flow import CLIENT, Flow
+from proxy.sip.errors import UriError
 from proxy.sip.message import Request
 from proxy.sip.registry import VIA
+from proxy.sip.uri import parse_uri
 from proxy.sip.via import add_params, first_value
 
 
@@ -70,6 +72,25 @@ def reply_flow(request: Request, flow: Flow, flows: Flows, counts: Counts) -> Fl
         # Behind a NAT, or without an address of its own: the port in its Via is not one that we can reach.
         return flow
     return flows.udp(flow.listener, flow.remote_host, port)
+
+
+def listening_flow(flow: Flow, contact: bytes, flows: Flows) -> Flow:
+    """Where a client on that flow takes requests: there, but for one by UDP whose profile says `rport: never`.
+
+    That one listens on the port of its Contact; at its own address only, never at another one that it may name.
+    """
+    if flow.profile.rport != "never" or flow.listener.reliable:
+        return flow
+    try:
+        uri = parse_uri(contact)
+    except UriError:
+        return flow
+    port = uri.port or 5060
+    if port == flow.remote_port or uri.host != flow.source:
+        return flow
+    listening = flows.udp(flow.listener, flow.remote_host, port)
+    listening.take_after(flow)
+    return listening
 
 
 def reopened(flow: Flow, sent_by_port: int, flows: Flows) -> Flow:

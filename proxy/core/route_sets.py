@@ -21,7 +21,7 @@ from proxy.transaction.key import ServerKey
 
 def restore_routes(request: Request, key: ServerKey, flow: Flow, node: Node, out: list[Effect]) -> None:
     """Give an ACK without Route the route set of the 2xx, as its sender should have (12.2.1.1)."""
-    mode = node.own.mode(ACK_NO_ROUTE)
+    mode = node.own.mode(ACK_NO_ROUTE, flow)
     accepted = node.layer.find_accepted(request, key, flow) if mode != OFF else None
     known = None if accepted is None else accepted.accepted
     if known is None or not known[1] or _tag_in(known[0]) != request.to.tag:
@@ -80,7 +80,7 @@ def _restore_record_routes(
     for line, name in zip(response.lines, response.names, strict=True):
         if name == RECORD_ROUTE and mark in line:
             return
-    mode = own.mode(RR_LOST)
+    mode = own.mode(RR_LOST, context.flow if context.from_client else flow)
     if mode == OFF:
         return
     reason = "the 2xx came without our Record-Route, though its request had it: the dialog would pass us by"

@@ -14,6 +14,7 @@ from proxy.core.identity import user_of
 from proxy.core.node import Node
 from proxy.core.own_lines import changed_lines
 from proxy.core.response_context import Home, ResponseContext
+from proxy.core.response_routing import listening_flow
 from proxy.core.route_sets import note_ignored
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed
 from proxy.core.tokens import BINDING_LENGTH, BRANCH_PREFIX, RouteMark, guest_subject, read_subject
@@ -212,6 +213,7 @@ class ToClient:
                     flow = of_dialog
         if not flow.open:
             flow = self._node.bindings.sibling_flow(binding) or flow
+        flow = listening_flow(flow, binding.contact, self._node.flows)
         return Destination(binding, flow, binding.token, binding.contact)
 
     def _raise_gone(self, binding: Binding | None, removed: Removed) -> None:

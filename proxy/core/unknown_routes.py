@@ -29,7 +29,7 @@ def drop_unknown_routes(request: Request, flow: Flow, node: Node, out: list[Effe
     left = MOST_ROUTES - request.names.count(ROUTE)
     if left < 0:
         raise SipError(f"more than {MOST_ROUTES} Routes", 400, "too_many_routes")
-    mode = node.own.mode(ROUTE_UNKNOWN)
+    mode = node.own.mode(ROUTE_UNKNOWN, flow)
     while (index := request.places().route) > 0 and mode != OFF:
         before = request.lines[index]
         left -= before.count(b",")

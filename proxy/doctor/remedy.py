@@ -21,9 +21,9 @@ _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{1,40}")
 
 # The profiles that are there without being set.
 _SHIPPED: Final = [
-    (profile.name, Pattern(profile.match.user_agent))
-    for profile, _ in SHIPPED
-    if profile.match is not None and profile.match.user_agent is not None
+    (one.profile.name, Pattern(one.profile.match.user_agent))
+    for one in SHIPPED
+    if one.profile.match is not None and one.profile.match.user_agent is not None
 ]
 
 _HEAD: Final = """\

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.effects import Send
-from proxy.events import MessageReceived
+from proxy.effects import Send, StoreBindings
+from proxy.events import BindingsStored, MessageReceived
 from proxy.flow import SERVER
+from tests.support.flows import registration
+from tests.support.ladder import Ladder
 from tests.support.world import World
 
 EDGE = "udp://203.0.113.10:5060"
@@ -90,6 +92,23 @@ def test_rules_by_profile():
     assert field.counts.repairs["maxfwd-missing", "Max-Forwards", "repair"] == 1
 
 
+@pytest.mark.parametrize("agent", ["own/1", "phone"])
+def test_what_the_core_mends_by_itself_by_profile(agent):
+    """Its modes are as much a matter of the profile as those of rules."""
+    field = world({"name": "own", "match": {"user_agent": "^own"}, "repair": {"contact-register-foreign": "repair"}})
+    asked = run(field, register(agent=agent))
+    mine = next(line for line in asked.split(b"\r\n") if line.startswith(b"Contact:"))
+    kept = [line for line in asked.split(b"\r\n")[1:] if line.startswith((b"Via", b"From", b"Call", b"CSeq"))]
+    other = b"Contact: <sip:desk@10.0.0.9>;expires=30"
+    lines = [b"SIP/2.0 200 OK", *kept, b"To: <sip:alice@example.com>;tag=k", other, mine, b"Content-Length: 0"]
+    server = field.flow(next(one for one in field.listeners if one.side == SERVER), "10.0.0.5:5060")
+    effects = field.core.handle(MessageReceived(server, b"\r\n".join([*lines, b"", b""]), field.now))
+    stored = next(one.ticket for one in effects if isinstance(one, StoreBindings))
+    effects += field.core.handle(BindingsStored(stored, field.now))
+    home = next(one.octets for one in effects if isinstance(one, Send))
+    assert (b"desk" in home) == (agent == "phone")
+
+
 def test_contact_is_left_by_profile():
     field = world({"name": "own", "match": {"user_agent": "^own"}, "contact": "leave"})
     assert b"Contact: <sip:x@198.51.100.7:4711>" in run(field, register(agent="own/1"))
@@ -110,6 +129,29 @@ def test_rport_by_profile(rport, asks, via):
     field = world({"name": "own", "match": {"user_agent": "."}, "rport": rport})
     sent = register(agent="own").replace(b"branch=z9hG4bKr1", b"branch=z9hG4bKr1" + asks)
     assert via in run(field, sent, host="198.51.100.8")
+
+
+@pytest.mark.parametrize(
+    ("rport", "contact", "port"),
+    [
+        ("never", "10.10.3.7:5061", 5061),
+        ("never", "10.10.3.7", 5060),
+        ("auto", "10.10.3.7:5061", 50933),
+        ("never", "10.10.3.8:5061", 50933),
+        ("never", "phone.example.com:5061", 50933),
+    ],
+)
+def test_requests_go_where_a_client_with_rport_never_listens(rport, contact, port):
+    """As its answers do; and to no address but its own. What it answers from where it sends is its answer."""
+    field = world({"name": "own", "match": {"user_agent": "^own"}, "rport": rport})
+    phone = field.client("anna", "10.10.3.7:50933", contact=f"<sip:anna@{contact}>", via="SIP/2.0/UDP 10.10.3.7:50933")
+    pbx = field.server("pbx", contact="<sip:pbx@10.0.0.5:5060>")
+    assert Ladder(field) >> registration(phone, pbx, "T", user_agent="own/1")
+    there = phone if port == 50933 else field.client("there", f"10.10.3.7:{port}", user="anna")
+    uri = "sip:anna@10.0.0.2:5070;transport=udp;b={T}"
+    assert Ladder(field) >> pbx.sends(f"MESSAGE {uri}") << there.gets(f"MESSAGE sip:anna@{contact}")
+    phone.received[:] = there.received
+    assert Ladder(field) >> phone.sends(200, server="own/1") << pbx.gets(200)
 
 
 def test_another_program_at_the_same_address_is_treated_by_its_own_name():

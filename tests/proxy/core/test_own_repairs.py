@@ -13,9 +13,9 @@ from proxy.repair.rule import OFF, REPAIR, REPORT
 
 def test_mode_is_the_chosen_one_or_the_default():
     own = OwnRepairs({RR_LOST.name: REPORT}, Counts(1))
-    assert own.mode(RR_LOST) == REPORT
-    assert own.mode(CONTACT_FOREIGN) == OFF
-    assert OwnRepairs({}, Counts(1)).mode(RR_LOST) == REPAIR
+    assert own.mode(RR_LOST, ALICE) == REPORT
+    assert own.mode(CONTACT_FOREIGN, ALICE) == OFF
+    assert OwnRepairs({}, Counts(1)).mode(RR_LOST, ALICE) == REPAIR
 
 
 def test_a_record_tells_all_and_is_counted():
