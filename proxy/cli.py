@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from plugins import ORDER
-from proxy import explain as dry_run
+from proxy.applying_command import show_applying
 from proxy.config.errors import ConfigError, ConfigErrors, KeyPath, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
@@ -29,11 +29,12 @@ from proxy.config.network import check_network, warn_of_network
 from proxy.config.own import OwnRules
 from proxy.config.render import render_effective
 from proxy.config.section import readable_plugins
-from proxy.config.source import Source
+from proxy.config.source import Source as YamlSource
 from proxy.declared import declared_clashes, declared_rules
 from proxy.demo.run import run_demo
 from proxy.dry_commands import dry_setting, examine_file, explain_files
 from proxy.new_rule import NewRuleError, write_rule
+from proxy.origin import Source, parse_source
 from proxy.own_rules import load_own_rules, name_clash
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.repair.inherent import INHERENT
@@ -166,7 +167,7 @@ def read_config(file: str) -> Config:
 def _rule_errors_in(file: str) -> list[ConfigError]:
     """Mistakes in the sections `plugins` and `repair` of a file that has other mistakes too."""
     try:
-        source = Source(file, Path(file).read_text("utf-8-sig"), os.environ)
+        source = YamlSource(file, Path(file).read_text("utf-8-sig"), os.environ)
     except (OSError, UnicodeDecodeError):
         return []  # that is the other mistake
     entries = readable_plugins(source.data.get("plugins"), Path(file).absolute().parent)
@@ -210,9 +211,14 @@ def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
 
 @cli.command()
 @click.option("-c", "--config", "file", metavar="FILE", help="List the rules of your own that this file names, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def rules(file: str | None, as_json: bool) -> None:
+@click.option("--for", "message", metavar="FILE", help="Show which profile and rules apply to this message or capture.")
+@click.option("--profile", metavar="NAME", help="With --for: as if every client had this profile.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list; with --for an object per message or client.")
+def rules(file: str | None, message: str | None, profile: str | None, as_json: bool) -> None:
     """List the repair rules: name, default mode, RFC, what each does; then what the proxy mends by itself."""
+    if message is not None:
+        setting = dry_setting(None if file is None else _load(file), profile, ())
+        raise SystemExit(show_applying(message, setting, as_json))
     listed: tuple[Rule, ...] = (*ORDER, *INHERENT)
     if file is not None:
         config = _load(file)
@@ -258,10 +264,10 @@ def new_rule(name: str, folder: str | None) -> None:
 # -- explain
 
 
-def source_word(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dry_run.Source | None:
+def source_word(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Source | None:
     """`udp:192.0.2.7:4711` on the command line."""
     try:
-        return None if value is None else dry_run.parse_source(value)
+        return None if value is None else parse_source(value)
     except ValueError as wrong:
         raise click.BadParameter(str(wrong)) from wrong
 
@@ -283,7 +289,7 @@ def source_word(ctx: click.Context, parameter: click.Parameter, value: str | Non
 def explain(
     messages: tuple[str, ...],
     file: str | None,
-    source: dry_run.Source | None,
+    source: Source | None,
     rules: tuple[str, ...],
     profile: str | None,
     way: bool | None,
@@ -331,7 +337,7 @@ def doctor(
 def listen_word(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
     """`192.0.2.10:5060` on the command line."""
     try:
-        source = None if value is None else dry_run.parse_source(f"udp:{value}")
+        source = None if value is None else parse_source(f"udp:{value}")
     except ValueError as wrong:
         raise click.BadParameter(str(wrong)) from wrong
     return None if source is None else (source.host, source.port)

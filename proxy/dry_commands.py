@@ -15,7 +15,6 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from plugins import ORDER
 from proxy.capture.captured import Captured, Tally
 from proxy.capture.plain import read_octets
 from proxy.capture.reading import kind_of, read_messages
@@ -28,11 +27,11 @@ from proxy.doctor.remedy import snippet
 from proxy.doctor.report import Finding, Party
 from proxy.doctor.survey import Servers, Survey, named_servers
 from proxy.doctor.text import print_report
-from proxy.explain import DryRun, Explanation, Setting, Source
-from proxy.explain_setting import setting_of
+from proxy.explain import DryRun, Explanation, Setting
+from proxy.explain_setting import bare_setting, setting_of
 from proxy.explain_text import as_object, print_explanation, print_way, way_objects
 from proxy.flow import CLIENT, SERVER
-from proxy.repair.catalog import Catalog
+from proxy.origin import Source
 from proxy.roundtrip import round_trip
 from proxy.sip.errors import ParseError
 from proxy.sip.parser import parse_message
@@ -45,10 +44,8 @@ _PIECE: Final = 1_048_576
 
 def dry_setting(config: Config | None, profile: str | None, rules: tuple[str, ...]) -> Setting:
     """What a dry run goes by. Raises click.BadParameter for names that do not exist."""
-    if config is None and profile is not None:
-        raise click.BadParameter("profiles stand in a configuration file; give it with -c", param_hint="--profile")
     try:
-        setting = Setting(*Catalog(ORDER).choose({})) if config is None else setting_of(config, profile)
+        setting = bare_setting(profile) if config is None else setting_of(config, profile)
     except LookupError as unknown:
         raise click.BadParameter(str(unknown.args[0]), param_hint="--profile") from unknown
     try:
@@ -59,7 +56,7 @@ def dry_setting(config: Config | None, profile: str | None, rules: tuple[str, ..
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
+def opened(name: str) -> Iterator[BinaryIO]:
     """The file, or a copy of standard input that can be rewound. Raises OSError."""
     if name != "-":
         with Path(name).open("rb") as file:
@@ -74,13 +71,37 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, spool)
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
     return "standard input" if name == "-" else name
 
 
-def _complain(name: str, error: OSError) -> int:
-    click.echo(f"{_called(name)}: cannot be read: {error.strerror or error}", err=True)
+def complain(name: str, error: OSError) -> int:
+    click.echo(f"{called(name)}: cannot be read: {error.strerror or error}", err=True)
     return UNREADABLE
+
+
+def servers_of(file: BinaryIO, setting: Setting) -> Servers | None:
+    """Which end of a capture is the server; None where the settings say it. Rewinds the file."""
+    if setting.core is not None:
+        return None
+    survey = Survey()
+    for captured in read_messages(file, Tally()):
+        survey.take(captured)
+    file.seek(0)
+    return survey.servers()
+
+
+def origin_of(captured: Captured, servers: Servers | None) -> tuple[Source | None, int | None]:
+    """Where a message of a capture came from, and from which side; None where nothing says it."""
+    try:
+        source = source_of(captured, parse_message(captured.octets))
+    except ParseError:
+        source = None
+    if captured.source is None:
+        return source, SERVER  # the log of a server: it sent this itself
+    if servers is not None and servers.known:
+        return source, SERVER if servers.has(captured.source) else CLIENT
+    return source, None
 
 
 # -- explain
@@ -107,7 +128,7 @@ class _Explaining:
                 self._explain(read_octets(file.read(_PIECE)), name, None, None)
                 return UNREADABLE
         file.seek(0)
-        servers = self._servers(file)
+        servers = servers_of(file, self._setting)
         tally = Tally()
         code, count = NOTHING, 0
         for captured in read_messages(file, tally):
@@ -120,29 +141,11 @@ class _Explaining:
             return UNREADABLE
         return code
 
-    def _servers(self, file: BinaryIO) -> Servers | None:
-        """Which end of a capture is the server; None where the settings say it."""
-        if self._setting.core is not None:
-            return None
-        survey = Survey()
-        for captured in read_messages(file, Tally()):
-            survey.take(captured)
-        file.seek(0)
-        return survey.servers()
-
     def _captured(self, captured: Captured, name: str, servers: Servers | None) -> int:
-        single = captured.source is None and captured.destination is None
-        if single:
+        if captured.source is None and captured.destination is None:
             return self._explain(captured.octets, name, self._source, None)
-        try:
-            source = self._source or source_of(captured, parse_message(captured.octets))
-        except ParseError:
-            source = None
-        side = None
-        if captured.source is None:
-            side = SERVER  # the log of a server: it sent this itself
-        elif servers is not None and servers.known:
-            side = SERVER if servers.has(captured.source) else CLIENT
+        source, side = origin_of(captured, servers)
+        source = self._source or source
         return self._explain(captured.octets, f"{name} no. {captured.number}", source, side, bool(self._way))
 
     def _explain(
@@ -178,10 +181,10 @@ def explain_files(
     code = NOTHING
     for name in names:
         try:
-            with _opened(name) as file:
-                code = max(code, explaining.file(_called(name), file))
+            with opened(name) as file:
+                code = max(code, explaining.file(called(name), file))
         except OSError as error:
-            code = max(code, _complain(name, error))
+            code = max(code, complain(name, error))
     return code
 
 
@@ -194,10 +197,10 @@ def examine_file(
     """Write the report on a capture; returns the exit code."""
     named = named_servers(servers) if servers else None
     try:
-        with _opened(name) as file, _progress(file) as progress:
-            report = examine(file, _called(name), setting, domain, named, progress)
+        with opened(name) as file, _progress(file) as progress:
+            report = examine(file, called(name), setting, domain, named, progress)
     except OSError as error:
-        return _complain(name, error)
+        return complain(name, error)
     if not report.messages:
         for what, count in sorted(report.tally.lost.items()):
             click.echo(f"{report.file}: not used: {count:,} {what}", err=True)
@@ -208,7 +211,7 @@ def examine_file(
         defaults = {rule.name: rule.default for rule in setting.rules}
 
         def remedy(party: Party, finding: Finding) -> str:
-            return snippet(party, finding.rule, defaults.get(finding.rule, ""))
+            return snippet(party, finding, defaults.get(finding.rule, ""))
 
         try:
             Path(page).write_text(as_html(report, remedy), encoding="utf-8", errors="backslashreplace")

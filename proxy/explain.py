@@ -6,19 +6,20 @@ repairs only: not our Via, Record-Route, Path or Max-Forwards, which every messa
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.core.node import Node
+from proxy.core.profiles import Profiles
 from proxy.core.registration import read_registration
 from proxy.core.settings import CoreSettings, Network
 from proxy.core.validation import check_request, check_syntax
 from proxy.core.via_defects import preview_request
 from proxy.counts import Counts
 from proxy.effects import Effect, Note, Record
-from proxy.flow import CLIENT, SERVER, TRANSPORTS, UDP, VIA_TRANSPORTS, Flow, Listener
+from proxy.flow import CLIENT, SERVER, UDP, Flow, Listener
+from proxy.origin import UNKNOWN_SOURCE, Source, likely_domain, likely_source
 from proxy.repair.inherent import INHERENT
 from proxy.repair.pipeline import Pipeline, parted
 from proxy.repair.rule import OFF, REPAIR, Rule
@@ -27,8 +28,7 @@ from proxy.sip.message import Request, Response
 from proxy.sip.parser import parse_message
 from proxy.sip.registry import REGISTER
 
-# Stand-ins where nobody told: documentation addresses (RFC 5737), and an address for us at the server.
-UNKNOWN_SOURCE = "198.51.100.7"
+# Stand-ins where nobody told: a documentation address (RFC 5737), and a port for us at the server.
 OUR_ADDRESS = "192.0.2.1"
 OUR_SERVER_PORT = 5070
 # Tokens come out the same on every run; they are not those of a running proxy, whose key is secret.
@@ -39,22 +39,12 @@ _NODES = 64
 _INHERENT = frozenset(repair.name for repair in INHERENT)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a message came from: index of the transport, host, port."""
-
-    transport: int
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{TRANSPORTS[self.transport]}:{host}:{self.port}"
+ProfileMaker = Callable[[Counts, tuple[Network, ...]], Profiles]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The rules with their modes, and the settings of a proxy.
+    """The rules with their modes, and the settings of a proxy; `profiles` makes those that clients may have.
 
     Without these, `domain` and `local_networks` (see `CoreSettings`) stand in, and without `domain` the message has to
     tell it. A message from one of the `servers` is taken as the server's, any other as a client's.
@@ -68,15 +58,16 @@ class Setting:
     domain: bytes = b""
     local_networks: tuple[Network, ...] = ()
     shown: frozenset[str] | None = None  # the rules whose records are wanted; None for all
+    profiles: ProfileMaker | None = None
 
     def only(self, names: Sequence[str]) -> Setting:
-        """The same with these rules alone, in mode `repair` all. Raises KeyError for an unknown name."""
+        """The same with these rules alone, all in mode `repair`, for all clients. Raises KeyError for unknown names."""
         known = {rule.name for rule in self.rules}
         for name in names:
             if name not in known and name not in _INHERENT:
                 raise KeyError(name)
         modes = {name: REPAIR if name in names else OFF for name in known}
-        return replace(self, modes=modes, shown=frozenset(names))
+        return replace(self, modes=modes, shown=frozenset(names), profiles=None)
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,8 @@ class Explanation:
     """What came of one message.
 
     `refusal` is the answer it would get instead of being forwarded, "" if none; `broken` tells that this is so
-    because it is no valid message. `assumed` tells that `source` is a guess.
+    because it is no valid message. `assumed` tells that `source` is a guess. `profile` is the name of the client's, ""
+    without one.
     """
 
     source: Source
@@ -95,6 +87,7 @@ class Explanation:
     notes: tuple[Note, ...]
     refusal: str = ""
     broken: bool = False
+    profile: str = ""
 
     @property
     def stand_ins(self) -> bool:
@@ -111,21 +104,6 @@ class Explanation:
         return tuple(record for record in self.records if record.mode != REPAIR)
 
 
-def parse_source(text: str) -> Source:
-    """Read `udp:192.0.2.7:4711` or `tcp:[2001:db8::7]:5060`. Raises ValueError with what is wrong."""
-    word, _, rest = text.partition(":")
-    host, _, port = rest.removeprefix("//").rpartition(":")
-    if word.lower() not in TRANSPORTS:
-        raise ValueError(f"{word!r} is no transport; write one of {', '.join(TRANSPORTS)}")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} has no port between 1 and 65535; write for instance udp:192.0.2.7:4711")
-    try:
-        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        raise ValueError(f"{host!r} is no IP address; a message comes from an address, not from a name") from None
-    return Source(TRANSPORTS.index(word.lower()), str(address), int(port))
-
-
 class DryRun:
     """Explains many messages with one setting, each as if it were the only one. What it remembers is bounded."""
 
@@ -133,17 +111,16 @@ class DryRun:
         self._setting = setting
         self._nodes: dict[tuple[int, bytes], Node] = {}
 
-    def explain(self, octets: bytes, source: Source | None, side: int | None = None) -> Explanation:
+    def explain(self, octets: bytes, source: Source | None, side: int | None = None, agent: bytes = b"") -> Explanation:
         """Run the rules over one message; `source` is where it came from, None to guess it from the message.
 
-        `side` (CLIENT or SERVER) tells whose message it is; None to judge by its source. Raises ParseError for what is
-        no SIP message.
+        `side` (CLIENT or SERVER) tells whose message it is; None to judge by its source. `agent` is how its client
+        named itself before. Raises ParseError for what is no SIP message.
         """
         message = parse_message(octets)
         assumed = source is None
         source = source or likely_source(message)
-        node = self._node(message, source)
-        flow, client = self._flows(node, source, side)
+        node, flow, client = self.meet(message, source, side, agent)
         out: list[Effect] = []
         refusal, broken = "", False
         try:
@@ -166,7 +143,20 @@ class DryRun:
             tuple(effect for effect in out if isinstance(effect, Note)),
             refusal,
             broken,
+            client.profile.name,
         )
+
+    def meet(
+        self, message: Request | Response, source: Source, side: int | None = None, agent: bytes = b""
+    ) -> tuple[Node, Flow, Flow]:
+        """The parts of a proxy, the flow the message came on, and that of its client, who has a profile now."""
+        node = self._node(message, source)
+        flow, client = self._flows(node, source, side)
+        if agent:
+            node.profiles.recall(client, agent, b"")
+        if flow is client:
+            node.profiles.meet(message, flow)
+        return node, flow, client
 
     def _is_wanted(self, record: Record) -> bool:
         shown = self._setting.shown
@@ -186,12 +176,14 @@ class DryRun:
         return node
 
     def _flows(self, node: Node, source: Source, side: int | None) -> tuple[Flow, Flow]:
-        """The flow the message came on, and one towards a client."""
+        """The flow the message came on, and that of the client: the same, or one towards it."""
         listeners = node.settings.listeners
         if side is None:
             address = ipaddress.ip_address(source.host)
             side = SERVER if any(address in network for network in self._setting.servers) else CLIENT
         flow = Flow(listener_of(listeners, side, source.transport), source.host, source.port)
+        if side == CLIENT:
+            return flow, flow
         return flow, Flow(listener_of(listeners, CLIENT, source.transport), UNKNOWN_SOURCE, 5060)
 
 
@@ -214,7 +206,13 @@ def pipelines(setting: Setting, core: CoreSettings, counts: Counts) -> tuple[Pip
 
 def _make_node(setting: Setting, core: CoreSettings) -> Node:
     counts = Counts(len(core.listeners))
-    return Node(core, *pipelines(setting, core, counts), counts, (KEY,), lambda: b"0123456789abcdef")
+    both, profiles = pipelines(setting, core, counts), profiles_of(setting, core, counts)
+    return Node(core, *both, counts, (KEY,), lambda: b"0123456789abcdef", profiles)
+
+
+def profiles_of(setting: Setting, core: CoreSettings, counts: Counts) -> Profiles | None:
+    """The profiles of a proxy with this setting; None if it has none."""
+    return None if setting.profiles is None else setting.profiles(counts, core.local_networks)
 
 
 def _request(request: Request, flow: Flow, node: Node, assumed: bool, out: list[Effect]) -> None:
@@ -237,6 +235,7 @@ def _request(request: Request, flow: Flow, node: Node, assumed: bool, out: list[
 def _from_server(message: Request | Response, flow: Flow, client: Flow, node: Node, out: list[Effect]) -> None:
     if isinstance(message, Request):
         check_request(message)
+        node.repairs.request_out(message, flow, client, out)
     else:
         check_syntax(message)
         node.repairs.response_out(message, flow, client, out)
@@ -255,38 +254,3 @@ def listener_of(listeners: Sequence[Listener], side: int, transport: int) -> Lis
     """The listener of that side and transport, or the first of that side."""
     fitting = [listener for listener in listeners if listener.side == side]
     return next((listener for listener in fitting if listener.transport == transport), fitting[0])
-
-
-def likely_source(message: Request | Response) -> Source:
-    """Where a message without known source probably came from: what its Via says, else its Contact."""
-    transport = UDP
-    hosts: list[tuple[bytes, int]] = []
-    try:
-        via = message.via
-        if via.transport in VIA_TRANSPORTS:
-            transport = VIA_TRANSPORTS.index(via.transport)
-        if isinstance(message, Request):
-            rport = via.rport
-            hosts.append((via.received or via.host, int(rport) if rport and rport.isdigit() else via.port))
-    except HeaderError:
-        hosts = []  # the Via is missing or broken, which is for a rule to say
-    with contextlib.suppress(HeaderError):
-        hosts += [(contact.uri.host, contact.uri.port) for contact in message.contacts[:1]]
-    for host, port in hosts:
-        try:
-            address = ipaddress.ip_address(host.strip(b"[]").decode("ascii", "replace"))
-        except ValueError:
-            continue
-        if 0 <= port < 65536:
-            return Source(transport, str(address), port or 5060)
-    return Source(transport, UNKNOWN_SOURCE, 5060)
-
-
-def likely_domain(message: Request | Response) -> bytes:
-    """The domain of the sender: of To in REGISTER and responses, of From in other requests."""
-    register = isinstance(message, Request) and message.method == REGISTER
-    try:
-        address = message.to if register or isinstance(message, Response) else message.from_
-        return address.uri.host.lower() or b"example.com"
-    except HeaderError:
-        return b"example.com"

@@ -11,16 +11,29 @@ from proxy.config.address import targets_of, uses_tls
 from proxy.config.model import Config
 from proxy.config.profiles import profiles_in_force
 from proxy.flow import DEFAULT_PORTS, TLS, TRANSPORTS, UDP
-from proxy.repair.rule import Rule
-from proxy.ruling import chosen_rules
+from proxy.ruling import chosen_rules, make_profiles
+
+# Of this only the profiles count, which are those that are shipped.
+_BARE = Config.model_validate(
+    {"server": {"domain": "example.com", "uri": "sip:127.0.0.1"}, "listen": ["udp://127.0.0.1"]}
+)
+
+
+def bare_setting(profile: str | None = None) -> dry_run.Setting:
+    """Of a dry run without a configuration: the defaults and the shipped profiles, or one for all clients.
+
+    Raises LookupError with a sentence for an unknown profile.
+    """
+    rules, modes = chosen_rules(_BARE)
+    return dry_run.Setting(rules, modes, profiles=_profiles(_BARE, profile))
 
 
 def setting_of(config: Config, profile: str | None = None) -> dry_run.Setting:
-    """What a dry run takes from the configuration, for clients of that profile if one is named.
+    """What a dry run takes from the configuration; if a profile is named, all clients have that.
 
     The server's name is not looked up: an address stands in. Raises LookupError with a sentence for an unknown profile.
     """
-    chosen, modes = _rules_of(config, profile)
+    chosen, modes = chosen_rules(config)
     addresses: list[tuple[int, str, int]] = []
     servers = list(config.server.networks)
     for target in targets_of(config.server):
@@ -31,16 +44,13 @@ def setting_of(config: Config, profile: str | None = None) -> dry_run.Setting:
     usual = TLS if uses_tls(config.server) else UDP
     addresses = addresses or [(usual, dry_run.OUR_ADDRESS, DEFAULT_PORTS[usual])]
     core = make_settings(config, make_listeners(config, addresses), addresses)
-    return dry_run.Setting(chosen, modes, core, tuple(servers), tuple(addresses))
+    profiles = _profiles(config, profile)
+    return dry_run.Setting(chosen, modes, core, tuple(servers), tuple(addresses), profiles=profiles)
 
 
-def _rules_of(config: Config, profile: str | None) -> tuple[tuple[Rule, ...], dict[str, str]]:
-    """The rules and modes of the section `repair`, and over them those of the profile."""
-    if profile is None:
-        return chosen_rules(config)
-    known = profiles_in_force(config)
-    chosen = next((one for one in known if one.name == profile), None)
-    if chosen is None:
-        names = ", ".join(one.name for one in known) or "none"
-        raise LookupError(f"there is no profile {profile!r}; there are: {names}")
-    return chosen_rules(config, chosen)
+def _profiles(config: Config, profile: str | None) -> dry_run.ProfileMaker:
+    """What makes the profiles of the configuration; that one alone for all clients, if it is named."""
+    known = [one.name for one in profiles_in_force(config)]
+    if profile is not None and profile not in known:
+        raise LookupError(f"there is no profile {profile!r}; there are: {', '.join(known) or 'none'}")
+    return lambda counts, networks: make_profiles(config, counts, networks, profile)

@@ -40,7 +40,8 @@ def print_explanation(explanation: Explanation, name: str, console: Console) -> 
         console.print(text, soft_wrap=True)
 
     guess = " (a guess; --from says better)" if explanation.assumed else ""
-    say(Text(f"{name}, from {explanation.source}{guess}", "bold"))
+    profile = f", profile {explanation.profile}" if explanation.profile else ""
+    say(Text(f"{name}, from {explanation.source}{guess}{profile}", "bold"))
     for line in diff(explanation, name):
         say(Text(line, next((style for start, style in _STYLES.items() if line.startswith(start)), "")))
     for record in explanation.repairs:
@@ -99,6 +100,7 @@ def as_object(explanation: Explanation) -> dict[str, object]:
             for record in explanation.repairs
         ],
         "message": _text(explanation.after),
+        "profile": explanation.profile or None,
     }
 
 

@@ -23,7 +23,10 @@ class PatternError(ValueError):
 
 
 class Pattern:
-    """Finds a pattern anywhere in a text, letters of either case being equal. Raises PatternError if it cannot."""
+    """Finds a pattern anywhere in a text. Raises PatternError for one that cannot be used.
+
+    Letters of ASCII are equal in either case; others are their octets in UTF-8, in the pattern too.
+    """
 
     __slots__ = ("_compiled", "text")
 
@@ -34,6 +37,8 @@ class Pattern:
         options = re2.Options()
         options.case_sensitive = False
         options.log_errors = False
+        # As octets: a client that writes what is no UTF-8 must not escape a pattern by it.
+        options.encoding = re2.Options.Encoding.LATIN1
         options.max_mem = _MEMORY
         try:
             self._compiled: Any = re2.compile(text.encode(), options)
@@ -46,7 +51,7 @@ class Pattern:
         return int(self._compiled.groups)
 
     def found(self, text: bytes) -> bool:
-        """Whether the text holds a match. What is not UTF-8 matches nothing."""
+        """Whether the text holds a match."""
         return self._compiled.search(text) is not None
 
     def replaced(self, text: bytes, template: Template) -> bytes:

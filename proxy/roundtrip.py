@@ -16,8 +16,9 @@ from proxy.core.tokens import FOLD
 from proxy.counts import Counts
 from proxy.effects import Effect, OpenFlow, Send, StoreBindings
 from proxy.events import BindingsStored, FlowOpened, MessageReceived, TargetsResolved
-from proxy.explain import KEY, Setting, Source, core_settings, likely_source, listener_of, pipelines
+from proxy.explain import KEY, Setting, core_settings, listener_of, pipelines, profiles_of
 from proxy.flow import CLIENT, DEFAULT_PORTS, NO_CONNECTION, SERVER, UDP, Flow
+from proxy.origin import Source, likely_source
 from proxy.sip.errors import SipError
 from proxy.sip.message import Request
 from proxy.sip.parser import parse_message
@@ -66,7 +67,8 @@ class _Stage:
     def __init__(self, setting: Setting, message: Request, source: Source) -> None:
         core = core_settings(setting, message, source.transport)
         counts = Counts(len(core.listeners))
-        self._core = ProxyCore(core, *pipelines(setting, core, counts), counts, (KEY,), _numbered())
+        both, profiles = pipelines(setting, core, counts), profiles_of(setting, core, counts)
+        self._core = ProxyCore(core, *both, counts, (KEY,), _numbered(), profiles)
         self.server: Flow | None = None
         usual = core.server_transport
         targets = setting.targets or ((usual, _SERVER, DEFAULT_PORTS[usual]),)

@@ -28,11 +28,15 @@ def make_pipelines(
     return Pipeline(main, modes, counts, local_networks), Pipeline(via, modes, counts, local_networks)
 
 
-def make_profiles(config: Config, counts: Counts, local_networks: tuple[Network, ...]) -> Profiles:
-    """The profiles for the core, each with its pipelines. Raises CatalogError."""
+def make_profiles(
+    config: Config, counts: Counts, local_networks: tuple[Network, ...], only: str | None = None
+) -> Profiles:
+    """The profiles for the core, each with its pipelines; with `only` that one for all clients. Raises CatalogError."""
     candidates = []
     uris = [item.uri for item in config.listen]
     for one in profiles_in_force(config):
+        if only is not None and one.name != only:
+            continue
         match = one.match
         candidates.append(
             Candidate(
@@ -42,7 +46,7 @@ def make_profiles(config: Config, counts: Counts, local_networks: tuple[Network,
                 Pattern(match.aor) if match.aor is not None else None,
                 frozenset((uris.index(match.listener),)) if match.listener is not None else None,
                 match.network,
-                frozenset(index for index, item in enumerate(config.listen) if item.profile == one.name),
+                frozenset(index for index, item in enumerate(config.listen) if one.name in (item.profile, only)),
             )
         )
     return Profiles(candidates)

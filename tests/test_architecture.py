@@ -12,6 +12,7 @@ from architecture import Source
 LAYERS = {
     "proxy.__main__": ["proxy.cli"],
     "proxy.cli": ["*"],
+    "proxy.applying_command": ["*"],
     "proxy.dry_commands": ["*"],
     "proxy.demo": ["*"],
     "proxy.service": ["*"],
@@ -39,18 +40,21 @@ LAYERS = {
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "proxy.binding",
     ],
     "proxy.doctor": [
-        "proxy.explain", "proxy.capture", "proxy.config.shipped", "proxy.config.units", "proxy.repair", "proxy.sip",
-        "proxy.pattern", "proxy.effects", "proxy.flow",
+        "proxy.explain", "proxy.origin", "proxy.capture", "proxy.config.shipped", "proxy.config.units", "proxy.repair",
+        "proxy.sip", "proxy.effects", "proxy.flow",
     ],
+    "proxy.applying": ["proxy.explain", "proxy.origin", "proxy.repair", "proxy.sip", "proxy.flow"],
     "proxy.explain_text": ["proxy.roundtrip", "proxy.explain", "proxy.effects"],
     "proxy.roundtrip": [
-        "proxy.explain", "proxy.core", "proxy.sip", "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
+        "proxy.explain", "proxy.origin", "proxy.core", "proxy.sip", "proxy.events", "proxy.effects", "proxy.counts",
+        "proxy.flow",
     ],
     "proxy.capture": ["proxy.sip.framing", "proxy.sip.errors", "proxy.flow"],
     "proxy.explain": [
-        "proxy.core", "proxy.repair", "proxy.sip",
+        "proxy.origin", "proxy.core", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow", "plugins",
     ],
+    "proxy.origin": ["proxy.sip", "proxy.flow"],
     "proxy.gauges": ["proxy.core", "proxy.counts", "proxy.binding", "proxy.flow"],
     "proxy.inspector": ["proxy.effects", "proxy.flow"],
     "proxy.whereabouts": ["proxy.resolver", "proxy.core.locate", "proxy.effects", "proxy.flow"],

@@ -19,6 +19,8 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy.core.to_client": "tests/ladders/test_restoring.py",
     "proxy.core.to_server": "tests/ladders/test_ways_to_server.py",
     "proxy.core.profiles": "tests/ladders/test_profiles.py",
+    "proxy.applying": "tests/proxy/test_applying_command.py",
+    "proxy.config.profiles_page": "tests/proxy/config/test_shipped.py",
     "proxy.values": "tests/proxy/config/test_config_units.py",
     "proxy.config.pattern": "tests/proxy/config/test_config_profiles.py",
     "proxy.core.way_home": "tests/ladders/test_responses_home.py",

@@ -40,8 +40,10 @@ def problems(config: Config) -> Iterator[Problem]:
     for path, text in unavailable(config):
         missing.add(path)
         yield Problem(path, text)
-    for path, text in (*profile_problems(config), *header_problems(config.headers, profile_names(config))):
+    for path, text in profile_problems(config):
         yield Problem(path, text, (path,))
+    for path, text in header_problems(config.headers, profile_names(config)):
+        yield Problem(path, text, (path[:2],))  # of an entry with mistakes the rest tells nothing
     for check in (_server, _listeners, _sockets, _public, _certificates, _itself, _bounds):
         for problem in check(config):
             if problem.path not in missing:

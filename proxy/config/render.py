@@ -1,6 +1,6 @@
 """The settings as text: the effective ones as YAML, the reference page, the JSON Schema for editors.
 
-`python -m proxy.config.render` writes the page and the schema into docs/.
+`python -m proxy.config.render` writes the page, the schema and that of the profiles into docs/.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from proxy.config.model import Config
+from proxy.config.profiles_page import PROFILES, profiles_page
 from proxy.config.unavailable import ROWS
 from proxy.config.units import REFERENCE_PATTERN
 from proxy.config.uris import HostPort, ListenUri
@@ -233,9 +234,10 @@ Some values of these keys are refused with a message that says what to use inste
 
 
 def write_documents(root: Path) -> None:
-    """Writes the reference page and the schema below the root of the repository."""
+    """Writes the reference page, the schema and the page of profiles below the root of the repository."""
     (root / REFERENCE).write_text(render_reference(), encoding="utf-8")
     (root / SCHEMA).write_text(render_schema(), encoding="utf-8")
+    (root / PROFILES).write_text(profiles_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,14 +70,14 @@ _SIP_JS: Final = _shipped(
     _line("expires_max", "120s", _CLOSED_PAGE, "onsip/SIP.js/pull/896", "RFC 7118 section 5"),
     _line(
         "repair.contact-bad-param-chars", "repair",
-        "Its parser refuses a Contact with quotes or `=` in a URI parameter, as topology hiding writes them, and with it "
-        "the answer.",
+        "Its parser refuses a Contact with quotes or `=` in a URI parameter, as topology hiding writes them, and "
+        "with it the answer.",
         "onsip/SIP.js/issues/419", "onsip/SIP.js/issues/593", "RFC 3261 section 25.1",
     ),
     _line(
         "repair.contact-register-foreign", "repair",
-        "One Contact of another phone that it cannot parse (a `#`, a tel URI) in the 2xx to its REGISTER, and it counts as "
-        "unregistered.",
+        "One Contact of another phone that it cannot parse (a `#`, a tel URI) in the 2xx to its REGISTER, and it "
+        "counts as unregistered.",
         "onsip/SIP.js/issues/560", "onsip/SIP.js/issues/953",
     ),
 )  # fmt: skip
@@ -92,7 +92,7 @@ _JSSIP: Final = _shipped(
     _line("expires_max", "120s", _CLOSED_PAGE, "versatica/JsSIP/issues/437", "RFC 7118 section 5"),
     _line(
         "repair.contact-register-foreign", "repair",
-        "A Contact of another phone that it cannot parse in the 2xx to its REGISTER leaves it unable to register again.",
+        "A Contact of another phone that it cannot parse in the 2xx to its REGISTER ends its registering.",
         "versatica/JsSIP/issues/698", "versatica/JsSIP/issues/699",
     ),
     _line(
@@ -173,8 +173,8 @@ _ZOIPER: Final = _shipped(
 )  # fmt: skip
 _CISCO: Final = _shipped(
     "Cisco",
-    "Cisco's desk phones with the firmware for its own call manager (7900, 8800); not the `-3PCC` firmware, the SPA and ATA "
-    "models and the gateways, which send and listen on one port.",
+    "Cisco's desk phones with the firmware for its own call manager (7900, 8800); not the `-3PCC` firmware, the SPA "
+    "and ATA models and the gateways, which send and listen on one port.",
     ("Cisco-CP7970G/8.4.0", "Cisco-CP7960G/8.0", "Cisco-CP7941G-GE/8.0", "Cisco-CP7975G/9.4.2", "Cisco-CP8865/14.4.1"),
     _line(
         "match.user_agent", "^Cisco-CP[0-9]+[A-Z]*(-GE)?/", "The model, and the version of this firmware.",
@@ -201,7 +201,7 @@ _3CX: Final = _shipped(
         "3CX",
     ),
     _line(
-        "match.user_agent", "^3CX($| ?Phone ?System| SBC)", "The name of the PBX (in answers 3CX alone), or of its SBC.",
+        "match.user_agent", "^3CX($| ?Phone ?System| SBC)", "The name of the PBX (in answers 3CX alone), or its SBC.",
         "https://osqa-ask.wireshark.org/questions/45635",
     ),
     _line(
@@ -254,8 +254,8 @@ _GRANDSTREAM: Final = _shipped(
     _line("match.user_agent", "^Grandstream ", "Its name, before the model.", "tcz/rotary-gpt/issues/2"),
     _line(
         "repair.resp-subscribe-202", "repair",
-        "With old firmware (1.0.4.40) it subscribes to itself, accepts that by 202 where the server sends it back, and then "
-        "subscribes again for ever.",
+        "With old firmware (1.0.4.40) it subscribes to itself, accepts that by 202 where the server sends it back, and "
+        "then subscribes again for ever.",
         _SIPROXD + "002642cb9d0d78da896acddb280d957863e917b8/src/proxy.c",
     ),
 )  # fmt: skip

@@ -116,6 +116,10 @@ class Repairs:
         self._pipeline = pipeline
         self.names = names
 
+    def pipeline(self, client: Flow) -> Pipeline:
+        """The one that messages from this client and to it meet."""
+        return self._by_profile.get(client.profile.name, self._pipeline)
+
     def request_in(
         self,
         request: Request,
@@ -128,7 +132,7 @@ class Repairs:
     ) -> None:
         """A client's request on its way to the server, by the flow `leaving` if that is known already."""
         reach = LEFT if second_hop else reach_of(request, flow, self._local_networks)
-        pipeline = self._by_profile.get(flow.profile.name, self._pipeline)
+        pipeline = self.pipeline(flow)
         rows = pipeline.rows(REQUEST_IN, request.method, request, self._domain)
         if rows[reach]:
             context = self._context(request, flow, binding, reach, renamed, leaving)
@@ -147,7 +151,7 @@ class Repairs:
         """A client's response on its way to the server."""
         reach = LEFT if second_hop else reach_of(response, flow, self._local_networks)
         method = response.cseq[1]
-        pipeline = self._by_profile.get(flow.profile.name, self._pipeline)
+        pipeline = self.pipeline(flow)
         rows = pipeline.rows(RESPONSE_IN, method, response, self._domain)
         if rows[reach]:
             context = self._context(response, flow, binding, reach, None, leaving)
@@ -177,7 +181,7 @@ class Repairs:
     ) -> None:
         # A Contact of the server, or of another client, is never a finding (protocol 5.5).
         reach = LEFT if message.places().contact > 0 else ABSENT
-        pipeline = self._by_profile.get(client.profile.name, self._pipeline)
+        pipeline = self.pipeline(client)
         rows = pipeline.rows(stage, method, message, self._domain)
         if rows[reach]:
             listener = client.listener

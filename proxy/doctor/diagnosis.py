@@ -12,10 +12,11 @@ from proxy.doctor.report import CLIENT, ERROR, MAX_CLIENTS, NOTE, SERVER, WARNIN
 from proxy.doctor.survey import Servers
 from proxy.doctor.symptoms import SUMMARIES, Symptoms
 from proxy.effects import Record
-from proxy.explain import DryRun, Explanation, Setting, Source, likely_source
+from proxy.explain import DryRun, Explanation, Setting
 from proxy.flow import CLIENT as CLIENT_SIDE
 from proxy.flow import SERVER as SERVER_SIDE
 from proxy.flow import TRANSPORTS, UDP, WS
+from proxy.origin import Source, likely_source
 from proxy.repair.inherent import INHERENT, VIA_TRANSPORT
 from proxy.repair.reach import host_address
 from proxy.repair.rule import REPAIR, Rule
@@ -147,12 +148,19 @@ class Diagnosis:
         source = source_of(captured, message)
         runs = self._at_home if self._reach_directly(captured) else self._abroad
         side = CLIENT_SIDE if kind == CLIENT else SERVER_SIDE
-        explanation = runs.explain(captured.octets, source, side)
+        explanation = runs.explain(captured.octets, source, side, self._client_agent(captured, kind))
+        if kind == CLIENT:
+            party.profile = party.profile or explanation.profile
         if explanation.broken:
             self._unusable(captured, party, explanation.refusal)
         for record in explanation.records:
             if not self._is_excused(record, message, source):
                 self._note(captured, party, record, explanation)
+
+    def _client_agent(self, captured: Captured, kind: str) -> bytes:
+        """How the client that sends or gets this named itself before."""
+        end = captured.source if kind == CLIENT else captured.destination
+        return self._agents.get((end, CLIENT), "").encode()
 
     def _reach_directly(self, captured: Captured) -> bool:
         """Whether both ends are in private networks, or the log shows what the server itself sees."""
@@ -197,7 +205,8 @@ class Diagnosis:
             lines.append(("+", record.after))
         example = Example(captured.number, str(explanation.source), record.reason, lines)
         summary = known.summary if (known := rule or _INHERENT.get(record.rule)) else record.reason
-        party.note(Finding(record.rule, record.rule if rule else "", severity, summary, record.rfc, example))
+        name = record.rule if rule else ""
+        party.note(Finding(record.rule, name, severity, summary, record.rfc, example, record.mode == REPAIR))
 
     def _unusable(self, captured: Captured, party: Party, text: str) -> None:
         lines = [("-", line) for line in captured.octets[:4096].split(b"\r\n")[:12] if line]

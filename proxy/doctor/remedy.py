@@ -11,8 +11,7 @@ import yaml
 from proxy.capture.captured import Endpoint
 from proxy.config.shipped import SHIPPED
 from proxy.config.units import parse_host
-from proxy.doctor.report import CLIENT, Party, Report
-from proxy.pattern import Pattern
+from proxy.doctor.report import CLIENT, Finding, Party, Report
 from proxy.repair.rule import REPAIR, Rule
 
 _LISTEN: Final = {"udp": "udp://0.0.0.0:5060", "tcp": "tcp://0.0.0.0:5060", "ws": "ws://0.0.0.0:8080"}
@@ -20,11 +19,7 @@ _LISTEN: Final = {"udp": "udp://0.0.0.0:5060", "tcp": "tcp://0.0.0.0:5060", "ws"
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{1,40}")
 
 # The profiles that are there without being set.
-_SHIPPED: Final = [
-    (one.profile.name, Pattern(one.profile.match.user_agent))
-    for one in SHIPPED
-    if one.profile.match is not None and one.profile.match.user_agent is not None
-]
+_SHIPPED: Final = frozenset(one.profile.name for one in SHIPPED)
 
 _HEAD: Final = """\
 # The settings with which sipmend mends what was found. Check the addresses: those of the
@@ -35,14 +30,14 @@ _HEAD: Final = """\
 def settings(report: Report, server: Endpoint | None, rules: tuple[Rule, ...]) -> str:
     """A whole configuration file for this report; "" if nothing was found that a setting mends."""
     default = {rule.name: rule.default for rule in rules}
-    found = [(party, name) for party in report.ill for name in _rules(party)]
+    found = [finding.rule for party in report.ill for finding in party.sorted if finding.rule]
     if not found:
         return ""
     data: dict[str, Any] = {
         "server": _server(report.domain, server),
         "public_address": "203.0.113.10",
         "listen": [_LISTEN[name] for name in _LISTEN if name in report.transports] or [_LISTEN["udp"]],
-        "repair": dict.fromkeys(sorted({name for _, name in found if default.get(name) == REPAIR}), REPAIR),
+        "repair": dict.fromkeys(sorted({name for name in found if default.get(name) == REPAIR}), REPAIR),
     }
     profiles = _profiles(report, default)
     if profiles:
@@ -52,22 +47,22 @@ def settings(report: Report, server: Endpoint | None, rules: tuple[Rule, ...]) -
     return _HEAD + yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 
 
-def snippet(party: Party, name: str, default: str) -> str:
+def snippet(party: Party, finding: Finding, default: str) -> str:
     """What to add to a configuration to have one defect of one client mended: a section of it."""
+    if finding.mended and default != REPAIR and party.profile:
+        return f"# nothing to add: the profile {_name(party.profile)} mends it\n"
+    name = finding.rule
     profile = None if default == REPAIR else _profile(party, [name])
     data: dict[str, Any] = {"repair": {name: REPAIR}} if profile is None else {"profiles": [profile]}
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 
 
-def _rules(party: Party) -> list[str]:
-    return [finding.rule for finding in party.sorted if finding.rule]
-
-
 def _profiles(report: Report, default: dict[str, str]) -> list[dict[str, Any]]:
-    """One for each client with a defect that is only reported unless somebody wants it mended."""
+    """One for each client with a defect that is not mended unless somebody wants it to be."""
     profiles: dict[str, dict[str, Any]] = {}
     for party in report.ill:
-        names = [name for name in _rules(party) if default.get(name) != REPAIR]
+        left = [finding for finding in party.sorted if finding.rule and not finding.mended]
+        names = [finding.rule for finding in left if default.get(finding.rule) != REPAIR]
         profile = _profile(party, names) if names and party.kind == CLIENT else None
         if profile is not None:
             known = profiles.setdefault(profile["name"], profile)
@@ -82,11 +77,15 @@ def _profile(party: Party, names: list[str]) -> dict[str, Any] | None:
         return None
     word = found[0]
     profile: dict[str, Any] = {"name": f"{word.lower()}-repairs", "match": {"user_agent": "^" + re.escape(word)}}
-    for shipped, pattern in _SHIPPED:
-        if pattern.found(party.agent.encode("utf-8", "replace")):
-            profile["base"] = shipped  # of the profiles that fit only one counts
+    if party.profile in _SHIPPED:
+        profile["base"] = party.profile  # of the profiles that fit only one counts
     profile["repair"] = dict.fromkeys(sorted(names), REPAIR)
     return profile
+
+
+def _name(text: str) -> str:
+    """A name on one line."""
+    return " ".join(text.split())
 
 
 def _domain(domain: str) -> str:

@@ -35,17 +35,23 @@ class Example:
 
 
 class Finding:
-    """One defect of one client. `rule` is the repair rule that mends it, "" where none does."""
+    """One defect of one client. `rule` is the repair rule for it, "" where there is none.
 
-    __slots__ = ("count", "example", "name", "rfc", "rule", "severity", "summary")
+    `mended` tells whether sipmend mends it with the settings that the report goes by.
+    """
 
-    def __init__(self, name: str, rule: str, severity: str, summary: str, rfc: str, example: Example) -> None:
+    __slots__ = ("count", "example", "mended", "name", "rfc", "rule", "severity", "summary")
+
+    def __init__(
+        self, name: str, rule: str, severity: str, summary: str, rfc: str, example: Example, mended: bool = False
+    ) -> None:
         self.name = name
         self.rule = rule
         self.severity = severity
         self.summary = summary
         self.rfc = rfc
         self.example = example
+        self.mended = mended
         self.count = 0
 
 
@@ -53,16 +59,17 @@ class Party:
     """A client, or a server: those messages that carry the same User-Agent or Server, or come from one address.
 
     `agent` is that header, "" where nobody names itself; `addresses` are the first few it was seen at, `hosts` how
-    many messages came from each of these.
+    many messages came from each of these. `profile` is the one that sipmend has for it, "" without one.
     """
 
-    __slots__ = ("addresses", "agent", "findings", "kind", "messages", "more_addresses", "transports")
+    __slots__ = ("addresses", "agent", "findings", "kind", "messages", "more_addresses", "profile", "transports")
 
     def __init__(self, kind: str, agent: str) -> None:
         self.kind = kind
         self.agent = agent
         self.addresses: list[str] = []
         self.more_addresses = False
+        self.profile = ""
         self.transports: Counter[str] = Counter()
         self.messages = 0
         self.findings: dict[str, Finding] = {}

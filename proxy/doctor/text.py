@@ -50,8 +50,9 @@ def _lines(report: Report) -> Iterator[Text]:
 def _party(party: Party) -> Iterator[Text]:
     where = ", ".join(party.addresses) + (", ..." if party.more_addresses else "")
     by = ", ".join(sorted(party.transports))
+    profile = f", profile {plain(party.profile)}" if party.profile else ""
     yield Text(f"{plain(party.name)}", "bold cyan").append(
-        f"  {party.kind}, {party.messages:,} messages by {by or '?'} from {plain(where) or '?'}", "default"
+        f"  {party.kind}{profile}, {party.messages:,} messages by {by or '?'} from {plain(where) or '?'}", "default"
     )
     for finding in party.sorted:
         yield from _finding(finding)

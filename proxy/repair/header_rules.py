@@ -247,9 +247,11 @@ class SubstituteHeader:
             line = message.lines[index]
             value = line_value(line)
             after = self._pattern.replaced(value, self._template).strip()
+            if after == value:
+                continue
             if not after:
                 found.append(Remove(index))
-            elif after != value:
+            else:
                 found.append(Replace(index, b"%b: %b" % (line[: line.index(b":")].rstrip(), after)))
         return found
 

@@ -68,7 +68,7 @@ token_key: {tmp_path}/token.key
 
 class TestGroup:
     def test_commands_are_those_of_this_version(self):
-        assert sorted(cli.commands) == ["check", "demo", "doctor", "explain", "rules", "run"]
+        assert sorted(cli.commands) == ["check", "demo", "doctor", "explain", "new-rule", "rules", "run"]
 
     def test_help_names_them(self):
         shown = call("--help")
@@ -136,7 +136,7 @@ class TestExplain:
     def test_json_is_one_object_per_message_and_line(self, files):
         lines = call("explain", "--json", files["sound"], files["broken"]).stdout.splitlines()
         sound, broken = (json.loads(line) for line in lines)
-        assert sound == {"repairs": [], "message": INVITE.replace("\n", "\r\n")}
+        assert sound == {"repairs": [], "message": INVITE.replace("\n", "\r\n"), "profile": None}
         assert [repair["rule"] for repair in broken["repairs"]] == ["contact-missing-request"]
 
     def test_source_decides(self, files):

@@ -102,9 +102,27 @@ class TestDoctor:
 
     def test_settings_of_a_file_are_used(self, file):
         config = file(CONFIG, "sipmend.yaml")
-        packets = [udp(ALICE, SERVER, message("BYE sip:x SIP/2.0", Max_Forwards=None))]
+        packets = [udp(ALICE, SERVER, message("BYE sip:x SIP/2.0", Max_Forwards=None, User_Agent="Acme"))]
         assert call("doctor", file(pcap(packets))).exit_code == 1
         assert call("doctor", "-c", config, file(pcap(packets))).exit_code == 0
+
+    def test_the_profile_of_a_client_is_chosen_and_named(self, file):
+        """It names itself in its first message only; sipmend remembers that for its flow."""
+        config = file(CONFIG, "sipmend.yaml")
+        first = message("OPTIONS sip:x SIP/2.0", User_Agent="Phone/1.0")
+        second = message("BYE sip:x SIP/2.0", Max_Forwards=None, User_Agent=None)
+        found = json.loads(
+            call(
+                "doctor", "--json", "-c", config, file(pcap([udp(ALICE, SERVER, one) for one in (first, second)]))
+            ).stdout
+        )
+        (client,) = found["clients"]
+        assert (client["profile"], client["user_agent"]) == ("phones", "Phone/1.0")
+        assert [(one["name"], one["mended"]) for one in client["findings"]] == [("maxfwd-missing", True)]
+        assert (
+            "Phone/1.0  client, profile phones, "
+            in call("doctor", "-c", config, file(pcap([udp(ALICE, SERVER, one) for one in (first, second)]))).stdout
+        )
 
     def test_bar_is_shown_where_somebody_looks(self, monkeypatch):
         screen = io.StringIO()
@@ -177,17 +195,31 @@ class TestExplain:
         assert "there is no rule 'maxfwd-mising'" in shown.stderr
 
     def test_profile_decides(self, file):
-        config, path = file(CONFIG, "sipmend.yaml"), file(invite(Contact=None, Max_Forwards=None), "invite.txt")
-        shown = call("explain", "-c", config, "--no-way", path).stdout
+        """That which fits the client; `--profile` names another."""
+        profiles = CONFIG + "  - {name: others}\n"
+        config, path = file(profiles, "sipmend.yaml"), file(invite(Contact=None, Max_Forwards=None), "invite.txt")
+        shown = call("explain", "-c", config, "--profile", "others", "--no-way", path).stdout
         assert "contact-missing-request (" in shown
         assert "maxfwd-missing (" not in shown
-        shown = call("explain", "-c", config, "--profile", "phones", "--no-way", path).stdout
+        assert ", profile others\n" in shown
+        shown = call("explain", "-c", config, "--no-way", path).stdout
         assert "contact-missing-request (" not in shown
         assert "maxfwd-missing (" in shown
+        assert ", profile phones\n" in shown
         shown = call("explain", "-c", config, "--profile", "phone", path)
         assert shown.exit_code == 2
         assert "there is no profile 'phone'; there are: phones" in shown.stderr
-        assert "with -c" in call("explain", "--profile", "phones", path).stderr
+        assert (
+            "there is no profile 'phones'; there are: SIP.js, JsSIP"
+            in call("explain", "--profile", "phones", path).stderr
+        )
+
+    def test_shipped_profiles_are_there_without_a_file(self, file):
+        path = file(register(Contact="<sip:x@198.51.100.7>;expires=600", User_Agent="JsSIP 3.10.1"), "register.txt")
+        shown = call("explain", path).stdout
+        assert ", profile JsSIP\n" in shown
+        assert "expires=120" in shown  # on the way to the server
+        assert "expires=120" not in call("explain", "--profile", "SIP.js", "--rule", "maxfwd-missing", path).stdout
 
     def test_what_is_no_plain_file_is_refused(self, monkeypatch, tmp_path):
         shown = call("explain", tmp_path)
@@ -197,7 +229,9 @@ class TestExplain:
 
 def test_setting_without_a_file_has_the_defaults():
     assert dry_setting(None, None, ()).core is None
-    config = Config.model_validate({"server": {"domain": "x.example", "uri": "sip:127.0.0.1"}, "listen": ["udp://127.0.0.1:1"]})
+    config = Config.model_validate(
+        {"server": {"domain": "x.example", "uri": "sip:127.0.0.1"}, "listen": ["udp://127.0.0.1:1"]}
+    )
     assert dry_setting(config, "SIP.js", ("maxfwd-missing",)).modes["maxfwd-missing"] == "repair"
     with pytest.raises(click.BadParameter, match="no profile"):
         dry_setting(config, "nobody", ())

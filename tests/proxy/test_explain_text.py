@@ -10,9 +10,10 @@ from rich.console import Console
 from plugins import ORDER
 from proxy.capture.plain import read_octets
 from proxy.effects import Note
-from proxy.explain import Explanation, Setting, Source, explain
+from proxy.explain import Explanation, Setting, explain
 from proxy.explain_text import as_object, diff, print_explanation
 from proxy.flow import UDP
+from proxy.origin import Source
 from proxy.repair.catalog import Catalog
 
 CATALOG = Catalog(ORDER)
@@ -104,7 +105,7 @@ def test_refusal_and_notes_are_shown():
 
 def test_object_has_the_keys_of_the_contract():
     found = as_object(explained())
-    assert list(found) == ["repairs", "message"]
+    assert list(found) == ["repairs", "message", "profile"]
     (repair,) = found["repairs"]
     assert list(repair) == ["rule", "header", "before", "after", "reason", "rfc"]
     assert repair["before"] == "Contact: <sip:alice@192.168.1.9>"

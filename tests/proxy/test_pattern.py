@@ -51,9 +51,13 @@ def test_patterns_that_backtrack_for_ever_elsewhere_end(pattern):
     assert not Pattern(pattern).found(b"x" * 20000 + b"!")
 
 
-def test_letters_are_equal_in_either_case_and_octets_that_are_no_text_match_nothing():
-    assert Pattern("grün").found("GRÜN".encode())
-    assert not Pattern("a.b").found(b"a\xffb")
+def test_octets_that_are_no_text_hide_nothing():
+    assert Pattern("grün").found("Grün".encode())
+    assert Pattern("a.b").found(b"a\xffb")
+    assert Pattern("<[^>]*>").found(b"<\xff>")
+    assert Pattern("^<").found(b"<\xff")
+    pattern = Pattern("http[^>]*")
+    assert pattern.replaced(b"<http://\xff192.168.1.20>", Template("x", pattern)) == b"<x>"
 
 
 @pytest.mark.parametrize(

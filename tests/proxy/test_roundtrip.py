@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from plugins import ORDER
-from proxy.explain import Setting, Source
+from proxy.explain import Setting
 from proxy.flow import TCP, UDP, WSS
+from proxy.origin import Source
 from proxy.repair.catalog import Catalog
 from proxy.roundtrip import round_trip
 from proxy.sip.errors import ParseError

@@ -9,6 +9,7 @@ import pytest
 from proxy import ruling
 from proxy.config.load import parse_config
 from proxy.config.profiles import profiles_in_force
+from proxy.config.shipped import SHIPPED
 from proxy.counts import Counts
 from proxy.repair.catalog import CatalogError
 from proxy.repair.pipeline import Pipeline
@@ -67,14 +68,28 @@ def test_a_profile_is_asked_before_the_shipped_ones_and_over_the_general_rules()
     """A longer name in `repair` does not beat a shorter one in the profile."""
     made = config("repair: {maxfwd-missing: off}\nprofiles: [{name: desk, repair: {maxfwd: report}}]")
     own, *shipped = profiles_in_force(made)
-    assert [one.name for one in shipped] == ["SIP.js", "JsSIP"]
+    assert [one.name for one in shipped] == [one.profile.name for one in SHIPPED]
     assert chosen_rules(made)[1]["maxfwd-missing"] == "off"
     assert chosen_rules(made, own)[1]["maxfwd-missing"] == "report"
 
 
 def test_each_profile_gets_pipelines_of_its_own():
     made = make_profiles(config("profiles: [{name: desk, match: {user_agent: desk}}]"), Counts(3), ())
-    assert set(made.pipelines(0)) == set(made.pipelines(1)) == {"desk", "SIP.js", "JsSIP"}
+    names = {"desk", *(one.profile.name for one in SHIPPED)}
+    assert set(made.pipelines(0)) == set(made.pipelines(1)) == names
+
+
+def test_what_a_shipped_profile_says_counts_less_than_the_file():
+    made = config("repair: {contact-bad-param-chars: report}")
+    (sip_js,) = [one for one in profiles_in_force(made) if one.name == "SIP.js"]
+    assert chosen_rules(made, sip_js)[1]["contact-bad-param-chars"] == "report"
+    assert chosen_rules(config(""), sip_js)[1]["contact-bad-param-chars"] == "repair"
+    assert chosen_rules(config(""))[1]["contact-bad-param-chars"] == "off"
+
+
+def test_one_profile_can_be_that_of_all_clients():
+    made = make_profiles(config(""), Counts(3), (), only="Zoiper")
+    assert set(made.pipelines(0)) == {"Zoiper"}
 
 
 def test_a_rule_in_a_profile_that_does_not_exist_is_told():

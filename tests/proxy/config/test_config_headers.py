@@ -60,7 +60,7 @@ def entry(text: str) -> str:
         ),
         (entry("remove: Server, when: {profile: desk}"), "when.profile: there is no profile named desk"),
         (entry("remove: Server, when: {header: {pattern: x}}"), "when.header[0].name: this required key is missing"),
-        ("headers: [{name: a, remove: X}, {name: a, remove: Y}]", "headers[1].name: there is another entry named a"),
+        ("headers: [{name: a, remove: X-A}, {name: a, remove: X-B}]", "headers[1].name: there is another entry named"),
         (
             "profiles: [{name: JsSIP, enabled: false}]\n" + entry("remove: X, when: {profile: [JsSIP]}"),
             "headers[0].when.profile[0]: the profile JsSIP is turned off",
@@ -69,6 +69,19 @@ def entry(text: str) -> str:
 )
 def test_mistakes(rest, expected):
     assert expected in told(rest)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "set: X-A, value: ''",
+        "substitute: X-A, pattern: '(', with: x",
+        "remove: Via, set: X-A, value: x",
+        "add: m, value: x",
+    ],
+)
+def test_one_mistake_is_told_once(text):
+    assert len(told(entry(text) + "\nlog: {level: loud}").splitlines()) == 2
 
 
 @pytest.mark.parametrize(

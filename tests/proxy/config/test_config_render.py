@@ -11,6 +11,7 @@ import yaml
 
 from proxy.config.load import parse_config
 from proxy.config.model import Config
+from proxy.config.profiles_page import PROFILES, profiles_page
 from proxy.config.render import (
     REFERENCE,
     SCHEMA,
@@ -177,7 +178,9 @@ def test_the_reference_page_has_every_key_with_a_meaning():
     assert all(row.rstrip(" |").rpartition(" | ")[2] for row in tables)
 
 
-@pytest.mark.parametrize(("file", "render"), [(REFERENCE, render_reference), (SCHEMA, render_schema)])
+@pytest.mark.parametrize(
+    ("file", "render"), [(REFERENCE, render_reference), (SCHEMA, render_schema), (PROFILES, profiles_page)]
+)
 def test_the_documents_in_the_repository_are_up_to_date(file, render):
     assert (ROOT / file).read_text(encoding="utf-8") == render(), "run: python -m proxy.config.render"
 

@@ -6,8 +6,8 @@ import pytest
 
 from proxy.capture.captured import Captured
 from proxy.doctor.diagnosis import source_of
-from proxy.explain import Source
 from proxy.flow import TCP, UDP, WS
+from proxy.origin import Source
 from proxy.sip.parser import parse_message
 from tests.proxy.doctor.traffic import ALICE, BOB, SERVER, by_stream, invite, names, register, report_on
 from tests.support.captures import udp

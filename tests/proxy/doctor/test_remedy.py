@@ -59,19 +59,43 @@ def test_nothing_found_needs_no_settings():
     assert settings_of(made("A", "example.com", [""]), SERVER, SETTING.rules) == ""
 
 
+def finding(rule, mended=False):
+    return Finding(rule, rule, "error", "", "", Example(1, "", "", []), mended)
+
+
+def client(agent, profile=""):
+    party = Party("client", agent)
+    party.profile = profile
+    return party
+
+
 def test_snippet_is_a_section():
-    party = Party("client", "Grandstream GXP")
-    assert yaml.safe_load(snippet(party, "maxfwd-missing", "repair")) == {"repair": {"maxfwd-missing": "repair"}}
-    (profile,) = yaml.safe_load(snippet(party, "maxfwd-high", "report"))["profiles"]
+    party = client("Acme GXP")
+    general = yaml.safe_load(snippet(party, finding("maxfwd-missing"), "repair"))
+    assert general == {"repair": {"maxfwd-missing": "repair"}}
+    (profile,) = yaml.safe_load(snippet(party, finding("maxfwd-high"), "report"))["profiles"]
     assert profile == {
-        "name": "grandstream-repairs",
-        "match": {"user_agent": "^Grandstream"},
+        "name": "acme-repairs",
+        "match": {"user_agent": "^Acme"},
         "repair": {"maxfwd-high": "repair"},
     }
-    (profile,) = yaml.safe_load(snippet(Party("client", "SIP.js/0.21"), "maxfwd-high", "report"))["profiles"]
+    (profile,) = yaml.safe_load(snippet(client("SIP.js/0.21", "SIP.js"), finding("maxfwd-high"), "report"))["profiles"]
     assert (profile["base"], profile["match"]["user_agent"]) == ("SIP.js", r"^SIP\.js")
-    unnamed = snippet(Party("client", ""), "maxfwd-high", "report")
+    (profile,) = yaml.safe_load(snippet(client("Acme", "own"), finding("maxfwd-high"), "report"))["profiles"]
+    assert "base" not in profile  # only those that are shipped are everywhere
+    unnamed = snippet(client(""), finding("maxfwd-high"), "report")
     assert yaml.safe_load(unnamed) == {"repair": {"maxfwd-high": "repair"}}
+
+
+def test_what_a_profile_mends_is_not_set_again():
+    party = client("SIP.js/0.21", "SIP.js")
+    mended = finding("contact-bad-param-chars", mended=True)
+    assert snippet(party, mended, "off") == "# nothing to add: the profile SIP.js mends it\n"
+    report = made("SIP.js/0.21", "example.com", [])
+    report.parties = [party]
+    party.note(mended)
+    data = yaml.safe_load(settings_of(report, SERVER, SETTING.rules))
+    assert not {"repair", "profiles"} & set(data)
 
 
 @settings(max_examples=60)

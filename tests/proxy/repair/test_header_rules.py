@@ -114,6 +114,12 @@ def test_the_spelling_of_a_line_stays_and_new_ones_are_spelled_well():
     assert one.lines[6:] == [b"s: axc", b"x-a: b", b"Content-Length: 0", b"Supported: timer", b"X-My-Own: 1"]
 
 
+def test_a_line_that_was_empty_stays():
+    """An empty Supported says something (RFC 3261 section 20.37)."""
+    one = message([("Subject", "")])
+    assert SubstituteHeader("Subject", PATTERN, Template("", PATTERN)).edits(one) == []
+
+
 def test_a_folded_line_is_read_as_one():
     one = message([("X-A", "a\r\n b")])
     carried_out(SubstituteHeader("X-A", Pattern("a b"), Template("c", PATTERN)), one)
