@@ -10,10 +10,13 @@ from plugins import (
     contact_unparsable,
     contact_unreachable,
     content_length,
+    display_unquoted,
+    from_no_tag,
     maxfwd,
     sdp_private_address,
     server_domain,
     subscribe_accepted,
+    to_tag_in_register,
     via_missing,
 )
 from proxy.repair.rule import Rule
@@ -27,6 +30,9 @@ ORDER: tuple[Rule, ...] = (
     *maxfwd.RULES,
     # addresses
     *server_domain.RULES,
+    *from_no_tag.RULES,
+    *to_tag_in_register.RULES,
+    *display_unquoted.RULES,
     *contact_missing.RULES,
     *contact_unparsable.RULES,
     *contact_unreachable.RULES,

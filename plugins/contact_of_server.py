@@ -1,8 +1,8 @@
 """Contacts that the server shows to a client and that the client cannot use (RFC 3261 sections 12.1.2, 12.2.1.2).
 
-The first two are for clients that need them, by profile: a client needs no Contact of the server that it can reach, as
-all it sends goes by this proxy. What is shown in its place names the server's own Contact again when the client comes
-back with it (`proxy.core.server_contacts`).
+Nothing of it changes unasked. The first two are for clients that need them, by profile: a client needs no Contact of
+the server that it can reach, as all it sends goes by this proxy. What is shown in its place names the server's own
+Contact again when the client comes back with it (`proxy.core.server_contacts`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from proxy.repair.rule import (
     LEFT,
     OFF,
     REACHABLE,
+    REPORT,
     REQUEST_OUT,
     RESPONSE_OUT,
     Context,
@@ -162,7 +163,11 @@ class ContactBadParamChars(ShownByAnother):
 
 
 class ContactSchemeChanged(Rule):
-    """The remote target of the client is the Request-URI of what it sends within the dialog."""
+    """The remote target of the client is the Request-URI of what it sends within the dialog.
+
+    It is the server's own Contact all the same, and may mean what it says: it is changed where the administrator wants
+    that, in general or by profile.
+    """
 
     name = "contact-scheme-changed"
     rfc = "RFC 3261 section 12.1.1, section 12.2.1.2"
@@ -171,6 +176,7 @@ class ContactSchemeChanged(Rule):
     methods = (INVITE, UPDATE)
     reaches = (LEFT,)
     touches = (CONTACT,)
+    default = REPORT
     source = ("jambonz/sbc-inbound/pull/150", "jambonz/sbc-inbound/issues/166")
     samples = (
         Sample(

@@ -7,9 +7,9 @@ a client that only lost its connection takes it for a retransmission. All else i
 
 from __future__ import annotations
 
+from proxy.core.client_uri import readdress
 from proxy.core.node import Node
 from proxy.core.response_context import ResponseContext
-from proxy.core.to_client import readdress
 from proxy.effects import Effect, StoreBindings
 from proxy.events import GOING_AWAY
 from proxy.flow import CLIENT, WS, WSS, Flow

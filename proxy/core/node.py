@@ -14,6 +14,7 @@ from proxy.core.guests import Guests
 from proxy.core.identity import Identity
 from proxy.core.known_hosts import KnownHosts
 from proxy.core.own_repairs import OwnRepairs
+from proxy.core.own_tags import OwnTags
 from proxy.core.profiles import Profiles
 from proxy.core.repairs import Names, Repairs, server_listener
 from proxy.core.settings import CoreSettings
@@ -45,6 +46,7 @@ class Node:
         "repairs",
         "server_side",
         "settings",
+        "tags",
         "targets",
         "tickets",
         "via_repairs",
@@ -71,7 +73,8 @@ class Node:
         self.identity = Identity(settings)
         # Where an address stands for the domain, another address is no mistake.
         hosts = KnownHosts(settings, self.identity, self.targets) if host_address(settings.domain) is None else None
-        self.names = Names(settings, self.guests, hosts)
+        self.tags = OwnTags(self.identity, self.mint)
+        self.names = Names(settings, self.guests, self.tags.of, hosts)
         self.use_pipelines(pipeline, via_pipeline, profiles)
         self.layer = TransactionLayer(settings.timers, counts)
         # The listener whose address stands for us at the server, constant for every client (protocol 4.1).

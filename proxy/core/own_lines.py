@@ -1,4 +1,6 @@
-"""A client's own From and To lines: answers bring them back as it wrote them (protocol 5.6)."""
+"""The From and To lines of who asks: answers bring them back as they were written (RFC 3261 section 8.2.6.2; protocol
+5.6), to a client and to the server alike.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from proxy.sip.errors import HeaderError
 from proxy.sip.message import Request, Response, line_value
 from proxy.sip.registry import FROM, TO
 
-_REASON: Final = "the client gets back what it wrote"
+_REASONS: Final = {
+    "to-client": "the client gets back what it wrote",
+    "to-server": "the server gets back what it wrote",
+}
 
 
 def changed_lines(received: Request, sent: Request) -> dict[bytes, bytes] | None:
@@ -32,9 +37,14 @@ def changed_lines(received: Request, sent: Request) -> dict[bytes, bytes] | None
 
 
 def restore_lines(
-    response: Response, own: dict[bytes, bytes], flow: Flow, repairs: OwnRepairs, out: list[Effect]
+    response: Response,
+    own: dict[bytes, bytes],
+    flow: Flow,
+    repairs: OwnRepairs,
+    out: list[Effect],
+    direction: str = "to-client",
 ) -> None:
-    """Put the client's own lines into an answer; To keeps the tag of the answer where the client wrote none."""
+    """Put the asker's own lines into an answer; To keeps the tag of the answer where the asker wrote none."""
     for name, line in own.items():
         index = response.index(name)
         if index < 0:
@@ -45,11 +55,12 @@ def restore_lines(
             continue
         response.replace(index, after)
         label = "From" if name == FROM else "To"
-        repairs.record(RESTORE_FROM_TO, response, flow, "to-client", before, after, _REASON, out, header=label)
+        reason = _REASONS[direction]
+        repairs.record(RESTORE_FROM_TO, response, flow, direction, before, after, reason, out, header=label)
 
 
 def _tagged(own: bytes, answered: bytes) -> bytes:
-    """The client's To line with the tag of the answer, if it has none of its own."""
+    """The asker's To line with the tag of the answer, if it has none of its own."""
     try:
         if parse_name_addr(line_value(own)).tag is not None:
             return own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from proxy.binding import Binding
 from proxy.core.guests import Guests
@@ -32,14 +32,26 @@ class Sender:
         """The one Contact URI that stands for this client towards the server (protocol 2.3 and 4.1)."""
         return self._names.shown(self.binding, message, flow)
 
+    def tag(self, message: Message) -> bytes:
+        """The tag for this client if it writes none (protocol 5.6). Raises HeaderError."""
+        return self._names.tag_for(message)
+
 
 class Names:
     """The URIs by which clients are known to the server: `sip:USER@SERVER-SIDE-ADDRESS:PORT;transport=T;b=TOKEN`."""
 
-    __slots__ = ("_guests", "_token_user", "address", "hosts")
+    __slots__ = ("_guests", "_token_user", "address", "hosts", "tag_for")
 
-    def __init__(self, settings: CoreSettings, guests: Guests, hosts: Hosts | None = None) -> None:
+    def __init__(
+        self,
+        settings: CoreSettings,
+        guests: Guests,
+        tag_for: Callable[[Message], bytes],
+        hosts: Hosts | None = None,
+    ) -> None:
+        """`tag_for` gives the tag for the sender of a message if it writes none."""
         self._guests = guests
+        self.tag_for = tag_for
         self._token_user = settings.contact_user == "token"
         self.hosts = hosts
         listener = server_listener(settings, settings.server_transport)

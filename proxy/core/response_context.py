@@ -46,8 +46,8 @@ class ResponseContext:
 
     `binding` is the client it came from (None: a guest), or the one it was delivered to; `marked` the one that our
     Record-Route in it names, for a request of a client within a dialog. `via_before` is the client's
-    own Via line where ours had to take its place; empty bytes if it had none. `from_to` are the client's own From and
-    To lines, by name, where they did not leave as they came. `asked` is the Request-URI of a client's request within a
+    own Via line where ours had to take its place; empty bytes if it had none. `from_to` are the asker's own From and To
+    lines, by name, where they did not leave as they came. `asked` is the Request-URI of a client's request within a
     dialog, empty otherwise.
     """
 

@@ -6,11 +6,13 @@ The Request-URI becomes what the client itself wrote as its Contact, octet for o
 from __future__ import annotations
 
 from proxy.binding import REGISTERED, Binding
+from proxy.core.client_uri import as_request_uri
 from proxy.core.forwarding import add_hop, has_looped, loop_mark, record_routes, spend_hop, wants_record_route
 from proxy.core.guests import source_uri
 from proxy.core.hops import Hop
 from proxy.core.identity import user_of
 from proxy.core.node import Node
+from proxy.core.own_lines import changed_lines
 from proxy.core.response_context import Home, ResponseContext
 from proxy.core.route_sets import note_ignored
 from proxy.core.routing import NOTHING_REMOVED, OwnRoutes, Removed
@@ -20,11 +22,10 @@ from proxy.core.via_defects import settle_via
 from proxy.effects import Effect, Send
 from proxy.flow import CLIENT, SERVER, UDP, Flow
 from proxy.repair.inherent import RESTORE_URI, RURI_CASE_FOLDED, RURI_WRONG_USER, Inherent
-from proxy.sip.errors import SipError, UriError
+from proxy.sip.errors import SipError
 from proxy.sip.message import Request
-from proxy.sip.params import param_span
 from proxy.sip.registry import ACK
-from proxy.sip.uri import parse_uri, unescape
+from proxy.sip.uri import unescape
 from proxy.transaction.key import ServerKey
 
 
@@ -86,19 +87,19 @@ class ToClient:
         if destination.uri:
             self._restore(request, destination, out)
         leaving = destination.flow
-        node.repairs.request_out(request, flow, leaving, out)
         branch = node.mint.branch(mark)
         routes = self._own_routes(request, flow, destination, removed)
+        own_lines = self._repair(request, received, flow, leaving, out)
         add_hop(request, leaving.listener, branch, routes)
         if request.method == ACK:
             out.append(Send(leaving, request.octets(), ACK))
             return
         server = node.layer.open_server(received, key, home, out)
         context = ResponseContext(self._home, node.layer, received, flow, server)
-        context.binding = destination.binding
-        context.outbound = removed.outbound
+        context.binding, context.outbound = destination.binding, removed.outbound
         context.routes = routes
         context.sent_by_port = sent_by_port
+        context.from_to = own_lines
         context.branch_opened(node.layer.open_client(request, branch, leaving, context, out))
 
     # -- whom
@@ -125,9 +126,7 @@ class ToClient:
         raise SipError("no client of this proxy is meant", 404, "no_client")
 
     def _aor_of(self, request: Request) -> bytes:
-        uri = request_uri(request)
-        domain = self._node.settings.domain
-        return b"%b@%b" % (unescape(uri.user or b""), domain)
+        return b"%b@%b" % (unescape(request_uri(request).user or b""), self._node.settings.domain)
 
     def _by_token(self, token: bytes, request: Request, removed: Removed) -> Destination | None:
         """The client that a `b=` in the Request-URI names; it counts more than the Route (protocol 5.1)."""
@@ -236,6 +235,18 @@ class ToClient:
         repair, why = _judge(before, destination.binding)
         self._node.own.record(repair, request, destination.flow, "to-client", before, uri, why or reason, out)
 
+    def _repair(
+        self, request: Request, received: Request, flow: Flow, leaving: Flow, out: list[Effect]
+    ) -> dict[bytes, bytes] | None:
+        """Bring the request to the rules, and take a tag of ours off; the From and To lines that answers want back."""
+        node = self._node
+        recorded = len(out)
+        node.repairs.request_out(request, flow, leaving, out)
+        tag = request.to.tag
+        if tag is not None and tag[:2] == b"sm":
+            node.tags.take_off(request, leaving, node.own, out)
+        return changed_lines(received, request) if len(out) > recorded else None  # what changes leaves a record
+
     def _own_routes(
         self, request: Request, flow: Flow, destination: Destination, removed: Removed
     ) -> tuple[bytes, ...]:
@@ -268,28 +279,3 @@ def _judge(uri: bytes, binding: Binding | None) -> tuple[Inherent, str]:
     elif found.lower() != name.lower():
         return RURI_WRONG_USER, "the server calls the client by another user than it was shown"
     return RURI_CASE_FOLDED, "upper and lower case of the client's name came back changed"
-
-
-def readdress(request: Request, contact: bytes) -> None:
-    """Name a client by the Contact it has by now, unless the request names it by a gruu (protocol 4.4)."""
-    if request_uri(request).param(b"gr") is None:
-        request.set_uri(as_request_uri(contact))
-
-
-def as_request_uri(contact: bytes) -> bytes:
-    """A client's Contact URI as Request-URI: octet for octet, but without what none may have (16.6 step 2, 19.1.1).
-
-    That is `method` and header fields; both are rare.
-    """
-    if b"?" not in contact and b"method" not in contact.lower():
-        return contact
-    try:
-        uri = parse_uri(contact)
-    except UriError:
-        return contact
-    bare = contact[: len(contact) - len(uri.headers)].removesuffix(b"?") if uri.headers else contact
-    head = len(bare) - len(uri.params)
-    span = param_span(uri.params, b"method")
-    if span is None:
-        return bare
-    return bare[: head + span[0] - len(b";method")] + bare[head + span[1] :]

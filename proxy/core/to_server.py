@@ -61,8 +61,7 @@ class ToServer:
         removed = self._strip_routes(request, key, flow, out)
         if removed.mark is not None and request.places().route > 0 and self._is_spiral(request):
             return removed
-        # The received request: what our own answers are made of.
-        received = request
+        received = request  # what our own answers are made of
         request = restored(request, flow, node.own, out)
         binding = None if second_hop else self._sender(request, flow)
         target = self._target(removed)
@@ -74,6 +73,7 @@ class ToServer:
             registration = read_registration(request, flow, node)
             renamed = registration.renamed()
             prepare(request, registration, target, node, out)
+        recorded = len(out)
         node.repairs.request_in(request, flow, binding, second_hop, renamed, out, leaving)
         if method == ACK:
             self._branches.acknowledge(request, leaving, mark, out)
@@ -84,13 +84,13 @@ class ToServer:
         # From here on nothing raises: the transaction would be left without an end.
         server = node.layer.open_server(received, key, home, out)
         context = ResponseContext(self._home, node.layer, received, flow, server)
-        context.binding = binding
-        context.guest = guest
+        context.binding, context.guest = binding, guest
         context.registration, context.second_hop = registration, second_hop
         context.sent_by_port = received.via.port if hop is None else hop.port
         if removed.mark is not None and received.to.tag is not None:
             context.marked = node.bindings.by_token(removed.mark.subject)
-        context.from_to = changed_lines(received, request)
+        # What changes leaves a record.
+        context.from_to = changed_lines(received, request) if len(out) > recorded else None
         if via_before is not None:
             context.note_via(via_before)
         self._branches.begin(context, request, target, leaving, mark, out)

@@ -148,6 +148,14 @@ class TokenMint:
         """A tag that the same request gets again, so that answering needs no state (8.2.7)."""
         return b"sm" + self._mac(self._key, b"tag\n" + material)
 
+    def dialog_tag(self, call_id: bytes, name: bytes) -> bytes:
+        """The tag for a client that writes none, the same wherever it goes by that name in a Call-ID."""
+        return b"sm" + self._mac(self._key, b"dialog\n%b\n%b" % (call_id, name))
+
+    def is_dialog_tag(self, tag: bytes, call_id: bytes, name: bytes) -> bool:
+        """Whether `dialog_tag` made that one, by whichever key."""
+        return tag[:2] == b"sm" and self._fits(b"dialog\n%b\n%b" % (call_id, name), tag[2:])
+
     def _mac(self, key: bytes, material: bytes) -> bytes:
         digest = blake2s(material, digest_size=12, key=key).digest()
         return b2a_base64(digest, newline=False).translate(FOLD)

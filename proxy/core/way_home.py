@@ -190,6 +190,8 @@ class WayHome:
         self, context: ResponseContext, branch: ClientTransaction, response: Response, out: list[Effect]
     ) -> None:
         node = self._node
+        if context.from_to is not None:
+            restore_lines(response, context.from_to, branch.flow, node.own, out, "to-server")
         binding = context.binding
         if response.status < 300 and context.method != REGISTER:
             contact = _own_contact(response) if binding is None else None

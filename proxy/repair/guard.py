@@ -26,6 +26,7 @@ from proxy.sip.registry import (
     INVITE,
     PATH,
     RECORD_ROUTE,
+    REGISTER,
     ROUTE,
     START,
     TO,
@@ -191,7 +192,7 @@ def _behind_first(line: bytes) -> bytes:
 
 
 def _check_tag(edit: Replace | Insert | Remove, name: bytes, rule: Rule, message: Message) -> None:
-    """Dialogs match by tags (RFC 3261 section 12.2.2): a tag that is there stays; only a From tag may be added."""
+    """Dialogs match by tags (RFC 3261 section 12.2.2): a tag that is there stays; one that is missing may be added."""
     if isinstance(edit, Remove) or (isinstance(edit, Insert) and name in message.names):
         raise GuardError(f"{rule.name} may neither remove nor double {_label(name)}")
     if isinstance(edit, Insert):
@@ -204,8 +205,17 @@ def _check_tag(edit: Replace | Insert | Remove, name: bytes, rule: Rule, message
         after = parse_name_addr(line_value(edit.text)).tag
     except HeaderError as error:
         raise GuardError(f"{rule.name} wrote a {_label(name)} that cannot be parsed: {error.text}") from error
-    if before != after and not (before is None and name == FROM):
+    if before != after and not _may_tag(before, after, name, message):
         raise GuardError(f"{rule.name} may not change the tag of {_label(name)}")
+
+
+def _may_tag(before: bytes | None, after: bytes | None, name: bytes, message: Message) -> bool:
+    """Whether a tag may come or go here: come where one is wanted and missing, go where there is no dialog."""
+    if isinstance(message, Request) and message.method == REGISTER and name == TO:
+        return not after
+    # RFC 3261 section 8.1.1.3, section 8.2.6.2: From of every request has one, and To of every answer but 100.
+    wanted = name == FROM if isinstance(message, Request) else name == TO
+    return wanted and not before and bool(after)
 
 
 def _label(name: bytes) -> str:

@@ -77,9 +77,10 @@ RESTORE_CONTACT: Final = Inherent(
     "Contact", TO_CLIENT, ("onsip/SIP.js/issues/852",), _NO_OTHER_WAY,
 )  # fmt: skip
 RESTORE_FROM_TO: Final = Inherent(
-    "restore-from-to", "RFC 3261 section 8.2.6.2",
-    "Put the client's own From and To back into answers, octet for octet, where a rule changed them.",
-    "From", TO_CLIENT, (), _NO_OTHER_WAY,
+    "restore-from-to", "RFC 3261 section 8.2.6.2, section 12.2.1.1",
+    "Put the asker's own From and To back into answers, octet for octet, where a rule changed them; take a tag of ours "
+    "off the To of requests.",
+    "From", BOTH, (), _NO_OTHER_WAY,
 )  # fmt: skip
 PAGE_INSTANCE: Final = Inherent(
     "page-instance", "RFC 5626 section 4.1",

@@ -17,13 +17,7 @@ from proxy.repair.edits import apply_edits, changes
 from proxy.repair.reach import Networks, reach_of
 from proxy.repair.rule import (
     BODY,
-    HAS_LENGTH,
-    NAMES_DOMAIN,
-    NO_BODY,
     OFF,
-    ONE_CONTACT,
-    ONE_MAX_FORWARDS,
-    PARSED_CLEANLY,
     REACHES,
     REPORT,
     RESPONSE_IN,
@@ -35,6 +29,7 @@ from proxy.repair.rule import (
     Finding,
     Rule,
 )
+from proxy.repair.traits import traits_of
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message
 from proxy.sip.registry import CONTACT, METHODS, SPELLINGS, VIA
@@ -70,10 +65,6 @@ class _Place:
 
 Entries = tuple[tuple[Judge, _Place], ...]
 Rows = tuple[Entries, ...]  # by reach
-
-# By domain: how a From or To names it, and how a start line ends that does.
-_namings: Final[dict[bytes, tuple[bytes, tuple[bytes, bytes]]]] = {}
-_USUAL_MAX_FORWARDS: Final = frozenset(b"Max-Forwards: %d" % hops for hops in range(256))
 
 
 def label(name: bytes) -> str:
@@ -122,7 +113,7 @@ class Pipeline:
 
     def rows(self, stage: int, method: bytes, message: Message, domain: bytes) -> Rows:
         """The rules that such a message meets, by reach; `domain` is the server's."""
-        traits = traits_of(message, domain)
+        traits = traits_of(message, domain, stage)
         table = self._tables[stage].get(method)
         rows = None if table is None else table[traits]
         return self._rows(stage, method, traits) if rows is None else rows
@@ -264,27 +255,3 @@ def _rows(places: list[_Place], stage: int, method: bytes, traits: int) -> Rows:
         tuple((p.rule.applies, p) for p in fit if not p.rule.reaches or reach in p.rule.reaches)
         for reach in range(REACHES)
     )
-
-
-def traits_of(message: Message, domain: bytes) -> int:
-    """The traits of a message that keep it away from rules; see `rule.Rule.unless`."""
-    places = message.places()
-    lines = message.lines
-    traits = HAS_LENGTH if places.content_length > 0 else 0
-    if places.limits == 1 and lines[places.max_forwards] in _USUAL_MAX_FORWARDS:
-        traits |= ONE_MAX_FORWARDS
-    if places.contacts == 1:
-        line = lines[places.contact]
-        if b";" not in line or (b"<" in line and b"," not in line):
-            traits |= ONE_CONTACT
-    if places.complete:
-        naming = _namings.get(domain)
-        if naming is None:
-            naming = _namings[domain] = b"@%b>" % domain, (b"@%b SIP/2.0" % domain, b":%b SIP/2.0" % domain)
-        named, endings = naming
-        to = lines[places.to]
-        if named in to and named in lines[places.from_] and (b";tag=" in to or lines[0].endswith(endings)):
-            traits |= NAMES_DOMAIN
-    if not message.body:
-        traits |= NO_BODY
-    return traits if message.oddities else traits | PARSED_CLEANLY

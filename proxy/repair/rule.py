@@ -49,9 +49,12 @@ ONE_MAX_FORWARDS: Final = 1  # Max-Forwards stands there once, with a number up 
 HAS_LENGTH: Final = 2  # Content-Length is there
 PARSED_CLEANLY: Final = 4  # the parser let nothing odd pass
 ONE_CONTACT: Final = 8  # Contact stands there once, with one value in brackets or without parameters
-NAMES_DOMAIN: Final = 16  # From and To, and the Request-URI outside of dialogs, plainly name the domain
+NAMES_DOMAIN: Final = 16  # a client's From and To, and its Request-URI outside of dialogs, plainly name the domain
 NO_BODY: Final = 32
-TRAITS: Final = 64
+# The names before all addresses are quoted, or there are none; From of a request has a tag, and To of an answer of a
+# client. Of an answer From and To do not count else: they are those of the request.
+PLAIN_NAMES: Final = 64
+TRAITS: Final = 128
 
 # What a rule names in `touches` besides headers; no header can have such a name.
 BODY: Final = b"(body)"
@@ -141,6 +144,12 @@ class Naming(Protocol):
     def shown(self, message: Message, flow: Flow) -> bytes:
         """The one Contact URI that stands for the sender of this message towards the server."""
 
+    def tag(self, message: Message) -> bytes:
+        """The tag for a sender that writes none, in From of its requests and To of its answers: one for a Call-ID.
+
+        Raises HeaderError where the message has no such line, or no Call-ID.
+        """
+
 
 class Context:
     """What a rule may know besides the message: where it came from, where it goes, how its sender is named.
@@ -199,6 +208,10 @@ class Context:
     def shown(self) -> bytes:
         """The one Contact URI that stands for the sender towards the server, without angle brackets."""
         return self.naming.shown(self.message, self.flow)
+
+    def tag(self) -> bytes:
+        """The tag that stands for the one the sender did not write; the proxy takes it off again on the way back."""
+        return self.naming.tag(self.message)
 
     def shown_for(self, contact: NameAddr) -> bytes | None:
         """The URI to put in the place of this Contact of the sender; None if it is to be left alone.

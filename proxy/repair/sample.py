@@ -60,6 +60,9 @@ class SampleNaming:
             user = b"anonymous"
         return b"sip:%b@10.0.0.2:5070;transport=udp;b=%b" % (user, TOKEN)
 
+    def tag(self, message: Message) -> bytes:
+        return b"sm" + TOKEN
+
 
 def sample_flow(sender: str) -> Flow:
     """The flow written `udp:198.51.100.7:5060`. Raises ValueError for an unknown transport or no port."""

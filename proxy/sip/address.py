@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.sip import abnf
 from proxy.sip.errors import HeaderError
-from proxy.sip.params import header_param, split_list
+from proxy.sip.params import header_param, param_span, split_list
 from proxy.sip.uri import Uri, parse_uri, shown
 
 __all__ = ["NameAddr", "known_uri", "parse_name_addr", "split_list"]
@@ -104,6 +104,22 @@ class NameAddr:
         other._tag = tag
         other._tag_read = True
         return other
+
+    def tagged(self, tag: bytes) -> bytes:
+        """The element with this tag in the place of the one it has, if any, and every other octet as it was.
+
+        With an empty one it has no tag.
+        """
+        head, params = self.raw[: len(self.raw) - len(self.params)], self.params
+        span = param_span(params, b"tag")
+        if tag:
+            if span is None:
+                return b"%b;tag=%b" % (self.raw, tag)
+            return b"%b%b=%b%b" % (head, params[: span[0]], tag, params[span[1] :])
+        while span is not None:
+            params = params[: params.rindex(b";", 0, span[0])] + params[span[1] :]
+            span = param_span(params, b"tag")
+        return head + params
 
     def with_addr(self, addr: bytes) -> bytes:
         """Return the element with `addr` for its URI and every other octet as it was.

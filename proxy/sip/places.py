@@ -12,12 +12,18 @@ from proxy.sip.registry import (
     CONTACT,
     CONTENT_LENGTH,
     CSEQ,
+    DIVERSION,
     FROM,
     MAX_BREADTH,
     MAX_FORWARDS,
+    P_ASSERTED_IDENTITY,
+    P_PREFERRED_IDENTITY,
     PRIVACY,
     PROXY_AUTHORIZATION,
     PROXY_REQUIRE,
+    REFER_TO,
+    REMOTE_PARTY_ID,
+    REPLY_TO,
     ROUTE,
     TO,
     USER_AGENT,
@@ -32,12 +38,15 @@ _WIDEST: Final = 2000
 # What decides about the way of a request besides its dialog (RFC 5393 section 4.2.1).
 _LOOP_HEADERS: Final = (ROUTE, PROXY_REQUIRE, PROXY_AUTHORIZATION)
 
+# Headers with a name before an address, besides From, To and Contact. Not Referred-By, which may be signed (RFC 3892).
+NAMED: Final = (P_ASSERTED_IDENTITY, P_PREFERRED_IDENTITY, REMOTE_PARTY_ID, REPLY_TO, REFER_TO, DIVERSION)
+
 
 class Places:
     """The index of the first line of each of these headers, -1 without one; and how many lines there are of some.
 
     `complete` says that From, To, Call-ID and CSeq stand there once each; `deciding` are the lines, besides these, by
-    which a loop is known; `breadths` those of Max-Breadth, usually none.
+    which a loop is known; `breadths` those of Max-Breadth, usually none; `named` those of the headers in NAMED.
     """
 
     __slots__ = (
@@ -54,6 +63,7 @@ class Places:
         "lengths",
         "limits",
         "max_forwards",
+        "named",
         "privacy",
         "proxy_require",
         "route",
@@ -81,6 +91,7 @@ class Places:
         self.proxy_require = _first(names, PROXY_REQUIRE)
         self.route = _first(names, ROUTE)
         self.breadths = tuple([i for i, name in enumerate(names) if name == MAX_BREADTH])
+        self.named = tuple([i for i, name in enumerate(names) if name in NAMED])
         self.deciding = tuple([i for name in _LOOP_HEADERS for i, other in enumerate(names) if other == name])
 
 

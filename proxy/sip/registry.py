@@ -43,6 +43,7 @@ CONTENT_LENGTH: Final = b"content-length"
 CONTENT_TYPE: Final = b"content-type"
 CSEQ: Final = b"cseq"
 DATE: Final = b"date"
+DIVERSION: Final = b"diversion"  # RFC 5806
 EVENT: Final = b"event"
 EXPIRES: Final = b"expires"
 FLOW_TIMER: Final = b"flow-timer"  # RFC 5626
@@ -52,6 +53,8 @@ MAX_BREADTH: Final = b"max-breadth"
 MAX_FORWARDS: Final = b"max-forwards"
 MIN_EXPIRES: Final = b"min-expires"
 PATH: Final = b"path"
+P_ASSERTED_IDENTITY: Final = b"p-asserted-identity"  # RFC 3325
+P_PREFERRED_IDENTITY: Final = b"p-preferred-identity"  # RFC 3325
 PRIVACY: Final = b"privacy"
 PROXY_AUTHENTICATE: Final = b"proxy-authenticate"
 PROXY_AUTHORIZATION: Final = b"proxy-authorization"
@@ -60,7 +63,9 @@ REASON: Final = b"reason"
 RECORD_ROUTE: Final = b"record-route"
 REFER_TO: Final = b"refer-to"
 REFERRED_BY: Final = b"referred-by"
+REMOTE_PARTY_ID: Final = b"remote-party-id"
 REPLACES: Final = b"replaces"
+REPLY_TO: Final = b"reply-to"
 REQUIRE: Final = b"require"
 RETRY_AFTER: Final = b"retry-after"
 ROUTE: Final = b"route"
@@ -90,6 +95,7 @@ SPELLINGS: Final = {
     CONTENT_TYPE: b"Content-Type",
     CSEQ: b"CSeq",
     DATE: b"Date",
+    DIVERSION: b"Diversion",
     EVENT: b"Event",
     EXPIRES: b"Expires",
     FLOW_TIMER: b"Flow-Timer",
@@ -99,6 +105,8 @@ SPELLINGS: Final = {
     MAX_FORWARDS: b"Max-Forwards",
     MIN_EXPIRES: b"Min-Expires",
     PATH: b"Path",
+    P_ASSERTED_IDENTITY: b"P-Asserted-Identity",
+    P_PREFERRED_IDENTITY: b"P-Preferred-Identity",
     PRIVACY: b"Privacy",
     PROXY_AUTHENTICATE: b"Proxy-Authenticate",
     PROXY_AUTHORIZATION: b"Proxy-Authorization",
@@ -107,7 +115,9 @@ SPELLINGS: Final = {
     RECORD_ROUTE: b"Record-Route",
     REFER_TO: b"Refer-To",
     REFERRED_BY: b"Referred-By",
+    REMOTE_PARTY_ID: b"Remote-Party-ID",
     REPLACES: b"Replaces",
+    REPLY_TO: b"Reply-To",
     REQUIRE: b"Require",
     RETRY_AFTER: b"Retry-After",
     ROUTE: b"Route",
@@ -165,7 +175,6 @@ for _spelling in (
     b"Call-Info",
     b"Content-Disposition",
     b"Content-Language",
-    b"Diversion",
     b"Error-Info",
     b"Geolocation",
     b"History-Info",
@@ -174,14 +183,10 @@ for _spelling in (
     b"Min-SE",
     b"Organization",
     b"P-Access-Network-Info",
-    b"P-Asserted-Identity",
-    b"P-Preferred-Identity",
     b"Priority",
     b"RAck",
     b"RSeq",
     b"Recv-Info",
-    b"Remote-Party-ID",
-    b"Reply-To",
     b"Request-Disposition",
     b"SIP-ETag",
     b"SIP-If-Match",

@@ -394,12 +394,17 @@ def test_good_params_stay(contact):
     )
 
 
+@pytest.mark.parametrize("mode", ["report", "repair"])
 @pytest.mark.parametrize(("first", "later"), [("sip", "sips"), ("sips", "sip")])
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
-def test_contact_scheme_changed(first, later, method):
-    """The 2xx to a re-INVITE, and one that comes again; a 2xx to a first INVITE may have what it likes."""
+def test_contact_scheme_changed(first, later, method, mode):
+    """The 2xx to a re-INVITE, and one that comes again; a 2xx to a first INVITE may have what it likes.
+
+    By default it is reported: a Contact of the server is nothing that is changed unasked.
+    """
     target, other = f"{first}:pbx@10.0.0.5:5060", f"{later}:pbx@10.0.0.5:5060"
-    world, anna, pbx = phones(pbx=f"<{target}>")
+    shown = f"<{target if mode == 'repair' else other}>;x=1"
+    world, anna, pbx = phones(pbx=f"<{target}>", **({"contact_scheme_changed": mode} if mode == "repair" else {}))
     more = {"record_route": None} if method == "INVITE" else {}
     assert (
         Ladder(world)
@@ -413,11 +418,12 @@ def test_contact_scheme_changed(first, later, method):
         >> anna.continues(method)
         << pbx.gets(f"{method} {target}", contact=ONE, route=None)
         >> pbx.sends(200, contact=f"<{other}>;x=1", **more)
-        << anna.gets(200, contact=f"<{target}>;x=1")
+        << anna.gets(200, contact=shown)
         << record("contact-scheme-changed", "Contact", before=f"Contact: <{other}>;x=1")
     )
+    assert "contact-scheme-changed" in fired(world, mode)
     if method == "INVITE":
-        assert Ladder(world) >> pbx.repeats() << anna.gets(200, again=True, contact=f"<{target}>;x=1")
+        assert Ladder(world) >> pbx.repeats() << anna.gets(200, again=True, contact=shown)
 
 
 # -- ob, Alert-Info, 202

@@ -77,7 +77,7 @@ class Play:
 def rest(text):
     """The header lines that no proxy has to change, and the body; tokens are all the same."""
     lines = [line for line, name in zip(text.lines, text.names, strict=True) if name not in HOP]
-    return [re.sub(r";b=[a-z0-9]{16,}", ";b=T", line) for line in lines], text.body
+    return [re.sub(r";(b=|tag=sm)[a-z0-9]{16,}", r";\1T", line) for line in lines], text.body
 
 
 def lines(text, name):

@@ -70,6 +70,8 @@ def _message(random: Random, number: int) -> Valid:
     request = random.random() < 0.6
     outward = random.random() < 0.4 and not (request and method == "REGISTER")
     to_tag = not request or method in ("ACK", "BYE", "PRACK", "INFO", "UPDATE") or random.random() < 0.3
+    if request and method == "REGISTER":
+        to_tag = False  # it is in no dialog
     status = random.choice(STATUSES)
     scheme = random.choice(("sip", "sip", "sips")) if transport in ("tls", "wss") else "sip"
     own = _contact(random, transport, host, port, scheme)

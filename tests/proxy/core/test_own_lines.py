@@ -34,3 +34,13 @@ def test_to_keeps_the_tag_of_the_answer(own, answered, shown):
     restore_lines(response, {TO: own}, sample_flow("udp:198.51.100.7:5060"), OwnRepairs({}, Counts(1)), out)
     assert response.lines[response.index(TO)] == shown
     assert len(out) == (shown != b"To: <broken")
+
+
+def test_the_server_gets_its_lines_back_too():
+    response, out = sample_message("SIP/2.0 200 OK\nFrom: <sip:a@x>;tag=1\nTo: <sip:b@x>;tag=2\nCSeq: 1 BYE\n\n"), []
+    own = {FROM: b"f: Bj\xc3\xb8rn <sip:a@x>;tag=1"}
+    restore_lines(response, own, sample_flow("udp:198.51.100.7:5060"), OwnRepairs({}, Counts(1)), out, "to-server")
+    assert response.lines[response.index(FROM)] == own[FROM]
+    assert [(record.direction, record.header, record.reason) for record in out] == [
+        ("to-server", "From", "the server gets back what it wrote")
+    ]

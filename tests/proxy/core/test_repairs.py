@@ -22,8 +22,8 @@ class Play:
     def __init__(self, **more) -> None:
         self.settings = settings(**more)
         self.guests = Guests(self.settings, mint())
-        self.names = Names(self.settings, self.guests)
         self.node = node(**more)
+        self.names = Names(self.settings, self.guests, self.node.tags.of)
         rules = Catalog(plugins.ORDER).rules
         self.counts = Counts(len(LISTENERS))
         modes = {rule.name: OFF if rule.default == OFF else REPAIR for rule in rules}

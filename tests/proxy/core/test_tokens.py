@@ -215,3 +215,28 @@ class TestOwnBranch:
     )  # fmt: skip
     def test_other_lines_have_to_be_parsed(self, value):
         assert own_branch(b"Via: SIP/2.0/UDP " + value) is None
+
+
+class TestDialogTags:
+    def test_form(self):
+        assert re.fullmatch(rb"sm[a-z0-9]{16}", mint().dialog_tag(b"c1", b"alice@example.com"))
+
+    def test_same_again_and_for_nothing_else(self):
+        made = mint().dialog_tag(b"c1", b"alice")
+        assert mint().dialog_tag(b"c1", b"alice") == made
+        others = {
+            mint().dialog_tag(b"c2", b"alice"),
+            mint().dialog_tag(b"c1", b"bob"),
+            mint(NEW).dialog_tag(b"c1", b"alice"),
+        }
+        assert made not in others
+        assert made != mint().tag(b"c1\nalice")
+
+    def test_known_by_both_keys_during_rotation(self):
+        made = mint(OLD).dialog_tag(b"c1", b"alice")
+        assert mint(NEW, OLD).is_dialog_tag(made, b"c1", b"alice")
+        assert not mint(NEW).is_dialog_tag(made, b"c1", b"alice")
+
+    def test_altered_anywhere_is_none(self):
+        made = mint().dialog_tag(b"c1", b"alice")
+        assert not any(mint().is_dialog_tag(tag, b"c1", b"alice") for tag in [*altered(made), made[2:], b"", b"sm"])

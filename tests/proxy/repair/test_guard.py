@@ -148,8 +148,36 @@ class TestTags:
         text = TEXT.replace(";tag=1", "")
         allowed(Replace(FROM, b"From: <sip:alice@example.com>;tag=2"), text=text)
 
+    def test_of_from_may_take_the_place_of_an_empty_one(self):
+        allowed(Replace(FROM, b"From: <sip:alice@example.com>;tag=2"), text=TEXT.replace(";tag=1", ";tag="))
+        refused("tag of from", Replace(FROM, b"From: <sip:a@x>;tag="), text=TEXT.replace(";tag=1", ""))
+
     def test_of_to_may_not_be_added(self):
         refused("may not change the tag of to", Replace(TO, b"To: <sip:bob@example.com>;tag=2"))
+
+    def test_of_to_may_be_added_to_an_answer(self):
+        """RFC 3261 section 8.2.6.2; From it has from the request."""
+        answer = TEXT.replace("INVITE sip:bob@example.com SIP/2.0", "SIP/2.0 200 OK")
+        allowed(Replace(TO, b"To: <sip:bob@example.com>;tag=2"), text=answer)
+        refused(
+            "tag of to",
+            Replace(TO, b"t: <sip:b@x>;tag=2"),
+            text=answer.replace("t: <sip:bob@example.com>", "t: <sip:b@x>;tag=3"),
+        )
+        refused(
+            "tag of to",
+            Replace(TO, b"t: <sip:b@x>"),
+            text=answer.replace("t: <sip:bob@example.com>", "t: <sip:b@x>;tag=3"),
+        )
+        refused("tag of from", Replace(FROM, b"From: <sip:a@x>;tag=9"), text=answer.replace(";tag=1", ""))
+
+    def test_of_to_may_go_from_a_register_only(self):
+        """It is in no dialog (RFC 3261 section 10.2)."""
+        tagged = TEXT.replace("t: <sip:bob@example.com>", "t: <sip:bob@example.com>;tag=3")
+        edit = Replace(TO, b"t: <sip:bob@example.com>")
+        allowed(edit, text=tagged.replace("INVITE", "REGISTER"))
+        refused("tag of to", edit, text=tagged)
+        refused("tag of to", Replace(TO, b"t: <sip:b@x>;tag=4"), text=tagged.replace("INVITE", "REGISTER"))
 
     def test_broken_address_may_be_mended_but_not_written(self):
         allowed(Replace(FROM, b"From: <sip:alice@x>;tag=1"), text=TEXT.replace("<sip:alice@example.com>", "<sip:alice"))

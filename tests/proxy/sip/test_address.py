@@ -200,3 +200,31 @@ def test_plain_addresses_are_read_as_those_with_escapes(display, params):
     other = parse_name_addr(raw + escaped)
     assert (found.display, found.addr, found.params + escaped) == (other.display, other.addr, other.params)
     assert found.with_addr(b"sip:x") + escaped == other.with_addr(b"sip:x")
+
+
+@pytest.mark.parametrize(
+    ("raw", "tagged", "bare"),
+    [
+        (b"<sip:a@b>", b"<sip:a@b>;tag=new", b"<sip:a@b>"),
+        (b"<sip:a@b>;tag=old", b"<sip:a@b>;tag=new", b"<sip:a@b>"),
+        (b"sip:a@b;x=1;tag=old;y", b"sip:a@b;x=1;tag=new;y", b"sip:a@b;x=1;y"),
+        (b"sip:a@b", b"sip:a@b;tag=new", b"sip:a@b"),
+        (
+            b'";tag=x" <sip:a@b;tag=y> ; TAG = "o;l" ; z',
+            b'";tag=x" <sip:a@b;tag=y> ; TAG=new ; z',
+            b'";tag=x" <sip:a@b;tag=y>  ; z',
+        ),
+        (b"<sip:a@b>;tag=;x", b"<sip:a@b>;tag=new;x", b"<sip:a@b>;x"),
+        (b"<sip:a@b>;tag;tag=2", b"<sip:a@b>;tag=new;tag=2", b"<sip:a@b>"),
+        (b"<sip:a@b>;tagged=1", b"<sip:a@b>;tagged=1;tag=new", b"<sip:a@b>;tagged=1"),
+    ],
+)  # fmt: skip
+def test_a_tag_is_set_and_taken_off(raw, tagged, bare):
+    address = parse_name_addr(raw)
+    assert (address.tagged(b"new"), address.tagged(b"")) == (tagged, bare)
+    assert parse_name_addr(tagged).tag == b"new"
+    assert parse_name_addr(bare).tag is None
+
+
+def test_a_tag_of_an_address_that_was_put_together():
+    assert parse_name_addr(b"<sip:a@b>").with_tag(b"x").tagged(b"y") == b"<sip:a@b>;tag=y"

@@ -88,3 +88,9 @@ class TestMemory:
     def test_long_ones_are_not_kept(self, names):
         places_of(names)
         assert tuple(names) not in places_module._known
+
+
+def test_lines_with_names_besides_from_to_and_contact():
+    names = [b"", b"from", b"to", b"contact", b"reply-to", b"route", b"p-asserted-identity", b"p-asserted-identity"]
+    assert places_of(names).named == (4, 6, 7)
+    assert places_of(names[:4]).named == ()
