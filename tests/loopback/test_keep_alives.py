@@ -83,7 +83,7 @@ def test_keep_alives_of_both_sides_on_every_kind_of_stream(streams, server):
     """Theirs are answered between messages, ours come at their interval, and both leave the messages whole.
 
     > When a server receives a double CRLF sequence between SIP messages on a connection-oriented transport [...], it
-    > MUST immediately respond with a single CRLF over the same connection. (RFC 5626 section 4.4.1)
+    > MUST immediately respond with a single CRLF over the same connection. (RFC 5626 section 5.4)
     """
     proxy, ends = streams
     known = {}
