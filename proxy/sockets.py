@@ -7,7 +7,7 @@ from time import monotonic, time
 from typing import Any
 
 from proxy.config.address import stun_server
-from proxy.config.certificates import listener_pairs, server_pair
+from proxy.config.certificates import listener_pairs, refused_names, server_pair
 from proxy.config.model import Config, ListenerSettings
 from proxy.config.uris import HostPort
 from proxy.core.proxy_core import ProxyCore
@@ -104,6 +104,7 @@ class Sockets:
         users: list[CertificateUser] = [self._for_clients] if CLIENT in self._secure_sides else []
         if SERVER in self._secure_sides:
             users += [self._for_server, self._verifier]
+        self._note = note
         self._watch = CertificateWatch(users, reactor, time, note)
         self.use_certificates(config)
         most = config.limits.flows if connections is None else connections
@@ -128,8 +129,7 @@ class Sockets:
             trusted = config.listen[ports[0].listener.index].trusted_proxies if side == CLIENT else ()
             certificates = self._for_clients if side == CLIENT else self._for_server
             Entrance(reactor, ports, note, trusted, certificates, entrances)
-        questions = stun_questions(config, listeners)
-        interval = config.stun.interval
+        questions, interval = stun_questions(config, listeners), config.stun.interval
         self._public = PublicAddresses(questions, self.transports, resolver, reactor, interval, deliver, note)
 
     async def find_addresses(self) -> bool:
@@ -142,7 +142,8 @@ class Sockets:
     def use_certificates(self, config: Config) -> None:
         """Read the certificates that these settings name. Raises CertificateError and changes nothing.
 
-        Sides that had no TLS when the proxy started have none now.
+        One that clients will refuse for its name is told: they may know another name of ours. Sides that had no TLS
+        when the proxy started have none now.
         """
         sides = self._secure_sides
         wanted: list[tuple[CertificateUser, TlsFiles]] = []
@@ -156,6 +157,10 @@ class Sockets:
         for user, files in wanted:
             user.use(files)
         self._watch.note_files()
+        for index, host, names in refused_names(config) if CLIENT in sides else ():
+            text = "clients that connect to {host} by {listener} will refuse the certificate, which is for {names}"
+            fields = {"host": host, "listener": config.listen[index].uri, "names": names}
+            self._note(Note("warn", text, fields))
 
     def watch(self) -> None:
         """Look at the certificates from time to time."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.support.named_tests import is_test, names_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "rfc-coverage.md"
@@ -15,6 +15,7 @@ TABLES = (
     "RFC 3261 section 16",
     "RFC 3261 section 17",
     "RFC 3261 section 18",
+    "RFC 3327",
     "RFC 3581",
     "RFC 4320",
     "RFC 5393",
@@ -22,6 +23,7 @@ TABLES = (
     "RFC 6223",
     "RFC 5658",
     "RFC 5922",
+    "RFC 5923",
     "RFC 6026",
     "RFC 7118",
     "RFC 8489",
@@ -68,27 +70,7 @@ def complaints_about(row: Row) -> list[str]:
         found.append(f"no names of tests: {shown}")
     if supported == "yes" and shown == "-":
         found.append(f"yes without a test: {row.line}")
-    return found + [f"no such test: {name}" for name in row.tests if name not in names_in(name.partition("::")[0])]
-
-
-@cache
-def names_in(path: str) -> frozenset[str]:
-    """The tests of one file, as pytest names them; read, not imported."""
-    file = ROOT / path
-    if not path.startswith("tests/") or not file.is_file():
-        return frozenset()
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return frozenset(f"{path}::{name}" for name in _tests(tree.body, ""))
-
-
-def _tests(body: list[ast.stmt], prefix: str) -> list[str]:
-    found = []
-    for node in body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            found.append(prefix + node.name)
-        elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
-            found += _tests(node.body, f"{node.name}::")
-    return found
+    return found + [f"no such test: {name}" for name in row.tests if not is_test(name)]
 
 
 ROWS = read_page(PAGE.read_text(encoding="utf-8"))

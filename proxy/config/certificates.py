@@ -69,23 +69,28 @@ def check_certificates(config: Config, now: float) -> Iterator[tuple[KeyPath, st
 
 def warn_of_certificates(config: Config, now: float) -> Iterator[tuple[KeyPath, str]]:
     """What works today and will not for long, or not for everybody."""
-    listed: list[Certificate] = []
     for path, found in _read(config):
         if isinstance(found, Certificate):
-            if path[0] == "tls":
-                listed.append(found)
             warning = found.warning(now)
             if warning and not found.trouble(now):
                 yield (*path, "certificate"), f"the certificate {warning}"
+    for index, host, names in refused_names(config):
+        key = "public_address" if config.listen[index].public_address is not None else "uri"
+        yield (
+            ("listen", index, key),
+            f"clients that connect to {host} will refuse the certificate, which is for {names}",
+        )
+
+
+def refused_names(config: Config) -> Iterator[tuple[int, str, str]]:
+    """The listeners whose name is in none of their certificates: index, that name, and those in the certificates."""
+    listed = [found for path, found in _read(config) if isinstance(found, Certificate) and path[0] == "tls"]
     for index, listener in enumerate(config.listen):
         if listener.uri.transport not in ("tls", "wss") or not listed:
             continue
         host = public_host(listener, config.public_address)
         if host is not None and not any(found.is_for_host(host) for found in listed):
-            names = ", ".join(dict.fromkeys(name for found in listed for name in found.hosts)) or "nobody"
-            text = f"clients that connect to {host} will refuse the certificate, which is for {names}"
-            key = "public_address" if listener.public_address is not None else "uri"
-            yield ("listen", index, key), text
+            yield index, host, ", ".join(dict.fromkeys(name for found in listed for name in found.hosts)) or "nobody"
 
 
 def _read(config: Config) -> Iterator[tuple[KeyPath, Certificate | CertificateError]]:

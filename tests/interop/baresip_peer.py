@@ -53,12 +53,20 @@ ACCOUNT = (
 class Baresip:
     """One user of the PBX by baresip, which answers every call at once; registered when this returns.
 
-    `more` are parameters of its account, such as `mediaenc=dtls_srtp`.
+    `more` are parameters of its account, such as `mediaenc=dtls_srtp`; `host` is its address.
     """
 
-    def __init__(self, user: str, proxy: Address, transport: str, work: Path, more: str = "audio_codecs=pcmu") -> None:
+    def __init__(
+        self,
+        user: str,
+        proxy: Address,
+        transport: str,
+        work: Path,
+        more: str = "audio_codecs=pcmu",
+        host: str = "",
+    ) -> None:
         self.user = user
-        self.host = fresh_address()
+        self.host = host or fresh_address()
         self.port = free_port(self.host)
         program = need("baresip", PACKAGE)
         work.mkdir(parents=True, exist_ok=True)

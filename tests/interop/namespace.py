@@ -26,9 +26,13 @@ _GATE = "10.9.0.1"
 PUBLIC = "198.51.100.1"
 # Associations take ports of one range until they are forgotten, then of the next.
 _RANGES = ("30000-34999", "35000-39999")
-# Nothing comes in from outside that was not asked for.
+# Nothing comes in from outside that was not asked for, and nobody is told.
 _RULES = """
 table ip gate {
+  chain arriving {
+    type filter hook input priority filter; policy accept;
+    iifname "out0" ct state new counter drop
+  }
   chain leaving {
     type nat hook postrouting priority srcnat;
   }
@@ -122,10 +126,20 @@ class Nat:
             where.run("ip", "address", "add", f"{address}/24", "dev", device)
         where.run("ip", "link", "set", device, "up")
 
-    def ports(self, transport: str) -> set[int]:
-        """The ports of the public address that are in use."""
+    def ports(self, transport: str, towards: str = r"\d+") -> set[int]:
+        """The ports of the public address that are in use (towards that port of the outside)."""
         listed = self.gate.run("conntrack", "-L", "-p", transport)
-        return {int(port) for port in re.findall(rf"dst={re.escape(PUBLIC)} sport=\d+ dport=(\d+)", listed)}
+        return {int(port) for port in re.findall(rf"dst={re.escape(PUBLIC)} sport={towards} dport=(\d+)", listed)}
+
+    def forgets_after(self, seconds: int) -> None:
+        """Lose each association by UDP or TCP that is silent for so long."""
+        for name in ("udp_timeout", "udp_timeout_stream", "tcp_timeout_established"):
+            self.gate.run("sysctl", "-qw", f"net.netfilter.nf_conntrack_{name}={seconds}")
+
+    def refused(self) -> int:
+        """How many packets came from outside that belong to no association."""
+        listed = self.gate.run("nft", "list", "chain", "ip", "gate", "arriving")
+        return int(re.findall(r"counter packets (\d+)", listed)[0])
 
     def forget(self) -> None:
         """Lose every association, as a router does that starts anew: what comes next gets another port."""

@@ -178,11 +178,15 @@ class SipClient:
 
     def silence(self, seconds: float = 1.0) -> list[Seen]:
         """Everything still unread once `seconds` have passed; an empty list means that nothing came."""
+        self.listen(seconds)
+        unread, self._unread = self._unread, []
+        return unread
+
+    def listen(self, seconds: float) -> None:
+        """Take what comes within these seconds, and answer WebSocket pings; messages stay for later calls."""
         deadline = time.monotonic() + seconds
         while self._wait(deadline - time.monotonic()):
             pass
-        unread, self._unread = self._unread, []
-        return unread
 
     def _wait(self, seconds: float) -> bool:
         """Read once; False when nothing arrived within the seconds."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.flow import TCP
+from proxy.effects import Send
+from proxy.flow import TCP, UDP
 from tests.support.flows import call_in, call_out, registration, shown
 from tests.support.ladder import Ladder, after, note, nothing
 from tests.support.world import World
@@ -77,6 +78,32 @@ def test_old_routes_under_a_new_call_id(edge, alice, mallory, k, registered, tag
     )
 
 
+@pytest.mark.parametrize("spelled", ["sip", "SIP"], ids=["as written", "otherwise"])
+def test_old_routes_do_not_choose_the_server(spelled):
+    """Two servers. Routes of a call with the second say so in that call only: not under another Call-ID, not even to
+    the client whose call it was, and not in that call by another connection."""
+    world = World(targets=("udp://10.0.0.5:5060", "udp://10.0.0.6:5060"))
+    alice = world.client("alice", "198.51.100.7:50112", contact=f"<{ALICE_OWN}>", via="SIP/2.0/WSS 9sh.invalid")
+    thief = world.client("thief", "192.0.2.66:6666", contact="<sip:m@m.invalid>", via="SIP/2.0/WSS m.invalid")
+    one, two = world.server("one"), world.server("two", "10.0.0.6:5060", contact="<sip:bob@10.0.0.6:5060>")
+    assert Ladder(world) >> registration(alice, one, "TOKA")
+    world.core.node.targets.all[0].up = False
+    assert Ladder(world) >> call_out(alice, two, "TOKA", "RA", call_id="old")
+    world.core.node.targets.all[0].up = True
+    far = {"from_": alice.dialog.local, "to": alice.dialog.remote, "cseq": 7}
+    routes = [route.replace("sip:", f"{spelled}:", 1) for route in alice.dialog.routes]
+    assert (
+        Ladder(world)
+        >> alice.sends("MESSAGE sip:bob@example.com", call_id="old", route=routes, **far)
+        << note("names example.com")
+        << two.gets("MESSAGE", route=None)
+        >> alice.sends("MESSAGE sip:bob@example.com", call_id="new", route=routes, **far)
+        << one.gets("MESSAGE", route=None)
+        >> thief.sends("MESSAGE sip:bob@example.com", call_id="old", route=routes, **far)
+        << one.gets("MESSAGE", route=None)
+    )
+
+
 def test_old_routes_do_not_make_a_spiral(edge, alice, mallory, k, registered):
     """Two pairs of Routes, the second stolen from another call: nothing reaches alice but through the server."""
     stolen = ["<sip:{RA}@10.0.0.2:5070;transport=udp;lr>", "<sip:{RA}@edge.example.com:8443;transport=ws;lr>"]
@@ -116,14 +143,49 @@ def test_spiral_reaches_the_far_end_of_the_call_only(edge, alice, bob, mallory, 
     )
 
 
-def test_options_answered_without_credentials_moves_nothing(edge, alice, mallory, k, registered):
+def test_spiral_by_somebody_elses_routes(edge, alice, bob, mallory, k, registered):
+    """Two clients of ours are in a call; mallory has their Routes, tags and Call-ID, and no part in it. What it sends
+    with them goes to the server, to be challenged there, and not to alice."""
+    pair_a = ["<sip:{RA}@10.0.0.2:5070;transport=udp;lr>", "<sip:{RA}@edge.example.com:8443;transport=ws;lr>"]
+    pair_b = ["<sip:{RB}@edge.example.com:8443;transport=ws;lr>", "<sip:{RB}@10.0.0.2:5070;transport=udp;lr>"]
+    target = shown(alice, "TOKA").strip("<>")
+    assert (
+        Ladder(edge)
+        >> registration(bob, k, "TOKB")
+        >> alice.sends("INVITE sip:bob@example.com", call_id="ab", from_="<sip:alice@example.com>;tag=a")
+        << k.gets("INVITE", record_route=pair_a, contact=shown(alice, "TOKA"))
+        >> k.forwards("INVITE", uri=shown(bob, "TOKB").strip("<>"))
+        << bob.gets("INVITE sip:k2oq8vpl@4fj.invalid;transport=ws", record_route=[*pair_b, *pair_a])
+        >> bob.sends(200)
+        << k.gets(200, contact=shown(bob, "TOKB"))
+        >> bob.continues("MESSAGE", route=[*pair_b, *pair_a])
+        << alice.gets(f"MESSAGE {ALICE_OWN}", route=None)
+    )
+    mallory.dialog = bob.dialog
+    assert (
+        Ladder(edge)
+        >> mallory.continues("MESSAGE", route=[*pair_b, *pair_a])
+        << note("names 10.0.0.2:5070")
+        << k.gets(f"MESSAGE {target}", route=pair_a)
+    )
+
+
+def credentials(user):
+    return f'Digest username="{user}", realm="example.com", nonce="n", uri="sip:example.com", response="r"'
+
+
+@pytest.mark.parametrize("own", [None, credentials("alice")], ids=["alice has none", "alice has some"])
+@pytest.mark.parametrize("shows", [None, credentials("mallory")], ids=["without", "with those of mallory"])
+def test_options_answered_without_credentials_moves_nothing(edge, alice, mallory, k, own, shows):
     """From alice, Contact of alice, answered 200: her calls still come to her."""
     assert (
         Ladder(edge)
+        >> registration(alice, k, "TOKA", authorization=own)
         >> mallory.sends(
             "OPTIONS sip:bob@example.com",
             from_="<sip:alice@example.com>;tag=m",
             contact="<sip:63et72ng@9sh.invalid;transport=ws>",
+            authorization=shows,
         )
         << k.gets("OPTIONS", contact=shown(alice, "TOKA"))
         >> k.sends(200)
@@ -132,10 +194,11 @@ def test_options_answered_without_credentials_moves_nothing(edge, alice, mallory
     )
 
 
-def test_forged_re_invite_from_another_address(edge, alice, mallory, k, registered):
+@pytest.mark.parametrize("shows", [None, credentials("mallory")], ids=["without credentials", "with its own"])
+def test_forged_re_invite_from_another_address(edge, alice, mallory, k, shows):
     """The far end knows all tags and Routes of the call; with them it moves neither the binding nor the dialog."""
-    ladder = Ladder(edge) >> call_in(alice, k, "TOKA", "RA", call_id="forged")
-    assert ladder
+    ladder = Ladder(edge) >> registration(alice, k, "TOKA", authorization=credentials("alice"))
+    assert ladder >> call_in(alice, k, "TOKA", "RA", call_id="forged")
     dialog = alice.dialog
     assert (
         Ladder(edge)
@@ -146,6 +209,7 @@ def test_forged_re_invite_from_another_address(edge, alice, mallory, k, register
             call_id="forged",
             route=dialog.routes,
             contact="<sip:63et72ng@9sh.invalid;transport=ws>",
+            proxy_authorization=shows,
         )
         << k.gets("INVITE", route=None, contact=shown(alice, "TOKA"))
         >> k.sends(200, contact=f"<{dialog.target}>")
@@ -208,7 +272,8 @@ def test_query_register_answered_200(edge, alice, mallory, k, registered):
     )
 
 
-def test_ack_from_another_flow(edge, alice, mallory, k, registered):
+@pytest.mark.parametrize("branch", ["z9hG4bKa", "z9hG4bKb"], ids=["its branch", "another branch"])
+def test_ack_from_another_flow(branch):
     """It does not end the retransmission of the final response."""
     world = World(clients=("udp://203.0.113.10:5060",))
     anna = world.client("anna", "198.51.100.20:31000", via="SIP/2.0/UDP 192.168.1.20:5060;rport")
@@ -224,19 +289,18 @@ def test_ack_from_another_flow(edge, alice, mallory, k, registered):
         << pbx.gets("ACK")
         << anna.gets(486)
     )
-    assert (
-        Ladder(world)
-        >> thief.sends(
-            "ACK sip:bob@example.com",
-            via="SIP/2.0/UDP 192.168.1.20:5060;rport;branch=z9hG4bKa",
-            call_id="c",
-            from_=anna.sent[-1].value("from"),
-            to=anna.received[-1].value("to"),
-        )
-        << nothing
-        >> after(0.5)
-        << anna.gets(486, again=True)
-    )
+    thief.sends(
+        "ACK sip:bob@example.com",
+        via=f"SIP/2.0/UDP 192.168.1.20:5060;rport;branch={branch}",
+        call_id="c",
+        from_=anna.sent[-1].value("from"),
+        to=anna.received[-1].value("to"),
+    ).play(world)
+    # With another branch it passes for the ACK to a 2xx, which the server throws away.
+    sent = [output.effect.flow for output in world.outputs if isinstance(output.effect, Send)]
+    assert sent == ([pbx.flow] if branch.endswith("b") else [])
+    world.outputs.clear()
+    assert Ladder(world) >> after(0.5) << anna.gets(486, again=True)
 
 
 def test_response_from_another_flow(edge, alice, mallory, k, registered):
@@ -246,6 +310,28 @@ def test_response_from_another_flow(edge, alice, mallory, k, registered):
     mallory.received.append(alice.received[-1])
     assert Ladder(edge) >> mallory.sends(200) << nothing >> alice.sends(200) << k.gets(200)
     assert edge.counts.dropped["foreign_response"] == 1
+
+
+@pytest.mark.parametrize("transport", [UDP, TCP], ids=["udp", "tcp"])
+def test_response_of_a_stranger_on_the_server_side(edge, alice, k, transport):
+    """Even with the branch that we made, nobody but a server accepts a registration."""
+    stranger = edge.server("stranger", "203.0.113.66:5060", transport)
+    contact = shown(alice, "TOKA")
+    assert (
+        Ladder(edge)
+        >> alice.sends("REGISTER sip:example.com")
+        << k.gets("REGISTER", contact=contact, path="{*}", supported="path")
+    )
+    stranger.received.append(k.received[-1])
+    assert (
+        Ladder(edge)
+        >> stranger.sends(200, contact=f"{contact};expires=3600")
+        << nothing
+        >> k.sends(403)
+        << alice.gets(403)
+    )
+    assert edge.counts.dropped["foreign_response"] == 1
+    assert len(edge.core.node.bindings) == 0
 
 
 def test_udp_request_in_dialog_from_another_ip(field, anna, pbx):
@@ -313,4 +399,5 @@ def test_guests_with_random_names_fill_nothing():
         )
     node = world.core.node
     assert len(node.guests) == 3
+    assert len(node.guests._shown) <= 3
     assert len(node.bindings) == 0

@@ -139,3 +139,20 @@ def test_name_of_a_connection_of_somebody_else_leads_nowhere_else(edge, one, two
     node = edge.core.node
     node.flows.streams[one.flow.number] = carol.flow  # as if its number had been given anew after a restart
     assert ladder >> k.continues("BYE") << one.gets(f"BYE {ONE}", route=None)
+
+
+def test_call_of_a_tab_draws_no_requests_of_the_other_tabs_call(edge, one, two, k):
+    """What moves a call to another port of its NAT (protocol 3.3) is no matter of connections: a request that has lost
+    its Route goes to the tab that is registered."""
+    assert (
+        Ladder(edge)
+        >> registers(one, k)
+        >> calls(one, k)
+        >> registers(two, k)
+        >> one.continues("INFO")
+        << k.gets("INFO", route=None)
+        >> k.sends(200, answers="INFO")
+        << one.gets(200)
+        >> k.sends(f"MESSAGE {URI}", to="<sip:alice@example.com>;tag=two", call_id="another")
+        << two.gets(f"MESSAGE {TWO}")
+    )

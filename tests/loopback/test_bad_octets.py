@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 
 import pytest
+from registered import of_server, registers
 
 from tests.support.certificates import Authority
+from tests.support.stream_ends import STREAMS, TlsWireEnd, stream_end
 from tests.support.wire_end import answer, free_port, request
 
 pytestmark = pytest.mark.loopback
@@ -145,15 +149,17 @@ def test_many_connections_that_say_next_to_nothing(stage):
 class SharedPort(Stage):
     """A proxy with every stream transport on one port."""
 
-    def __init__(self, scene, folder):
+    def __init__(self, scene, folder, more="limits: {handshake: 1s}"):
         self.scene = scene
         self.server = scene.udp()
-        pair = Authority(folder).issue("edge", "127.0.0.1")
+        authority = Authority(folder)
+        pair = authority.issue("edge", "127.0.0.1")
+        self.ca = authority.file
         self.shared = free_port()
         self.proxy = scene.proxy(
             f"sip:127.0.0.1:{self.server.port}",
             listen=[f"{name}://127.0.0.1:{self.shared}" for name in ("udp", "tcp", "ws", "tls", "wss")],
-            extra=f"tls: {{certificate: {pair[0]}, private_key: {pair[1]}}}\nlimits: {{handshake: 1s}}",
+            extra=f"tls: {{certificate: {pair[0]}, private_key: {pair[1]}}}\n{more}",
         )
         self.proxy.port = self.shared
 
@@ -189,16 +195,66 @@ def test_frames_that_break_the_rules_close_their_own_connection(scene, tmp_path)
         octets = end.until_closed()
         assert octets.startswith(b"HTTP/1.1 101 ")
         assert code.to_bytes(2, "big") in octets.partition(b"\r\n\r\n")[2]
+    for protocol in (b"Sec-WebSocket-Protocol: chat\r\n", b""):
+        end = stage.connect(UPGRADE.replace(b"Sec-WebSocket-Protocol: sip\r\n", protocol))
+        assert end.until_closed().startswith(b"HTTP/1.1 400 ")
+    claims = stage.connect(b"PROXY TCP4 198.51.100.7 127.0.0.1 4711 80\r\n" + UPGRADE)
+    with contextlib.suppress(ConnectionResetError):
+        assert claims.until_closed() == b""
     innocent.send(b"\x81\x84\0\0\0\0\r\n\r\n")
     stage.assert_alive()
     stage.proxy.wait(lambda: stage.proxy.metric('sipmend_flows{transport="ws"}') == 1)
+    found = ("ws_protocol", "ws_too_long", "ws_not_utf8", "ws_subprotocol", "proxy_header_untrusted")
+    assert [stage.proxy.dropped(reason) for reason in found] == [1, 1, 1, 2, 1]
 
 
 def test_those_who_never_finish_their_handshake_are_closed(scene, tmp_path):
+    """Silent, or with an octet now and then, by TCP, TLS, WebSocket, and WebSocket inside TLS."""
     stage = SharedPort(scene, tmp_path)
-    starts = (b"", b"G", UPGRADE[:-2], b"\x16", b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03")
-    ends = [stage.connect(start) for start in starts]
-    stage.proxy.wait(lambda: stage.proxy.dropped("handshake_timeout") == len(starts))
-    for end in ends:
+    hello = b"\x16\x03\x01\x3f\x00\x01\x00\x3e\xfc\x03\x03"
+    starts = ((b"", b""), (b"G", b""), (UPGRADE[:-2], b"x"), (b"\x16", b""), (hello, b"\0"))
+    ends = [(stage.connect(start), drip) for start, drip in starts]
+    inside = [TlsWireEnd("127.0.0.1", stage.shared, stage.ca) for _ in range(2)]
+    inside[1].send(UPGRADE[:-2])
+    ends += [(inside[0], b""), (inside[1], b"x")]
+
+    def dripped():
+        for end, drip in ends:
+            with contextlib.suppress(OSError):
+                end.send(drip)
+        return stage.proxy.dropped("handshake_timeout") == len(ends)
+
+    stage.proxy.wait(dripped)
+    for end, _ in ends:
         end.close()
+    stage.assert_alive()
+
+
+def test_a_client_that_does_not_read_is_closed_and_the_others_are_reached(scene, tmp_path):
+    """By every kind of stream; what waits for it meanwhile is bounded."""
+    stage = SharedPort(scene, tmp_path, "limits: {write_buffer: 65536}")
+    proxy, server = stage.proxy, stage.server
+
+    def registered(name, call):
+        end = scene.keep(stream_end(name, "127.0.0.1", stage.shared, stage.ca))
+        own = f"sip:alice@{call}.invalid;transport={name.replace('wss', 'ws')}"
+        return end, registers(end, server, proxy, own, name.upper(), call=call)
+
+    for count, name in enumerate(STREAMS, 1):
+        quick, reached = registered(name, f"{name}-quick")
+        slow, flooded = registered(name, f"{name}-slow")
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for number in range(1000):
+            if not number % 8 and proxy.dropped("slow_reader") == count:
+                break
+            sent = of_server("MESSAGE", flooded, server, call=f"{name}-{number}", body="x" * 60000)
+            server.send(sent, port=proxy.side)
+        assert proxy.dropped("slow_reader") == count
+        last = of_server("MESSAGE", reached, server, call=f"{name}-last")
+        server.send(last, port=proxy.side)
+        while quick.silent(0.5):  # the flood may have filled the socket of the server side
+            server.send(last, port=proxy.side)
+        quick.send(answer(quick.read(b"MESSAGE"), 200))
+        while server.read(200).one(b"Call-ID") != f"{name}-last".encode():
+            pass
     stage.assert_alive()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from registered import of_server, registers
 
 from proxy.stun import binding_request, read_answer
+from tests.support.certificates import Authority
+from tests.support.stream_ends import STREAMS, stream_end
 from tests.support.wire_end import answer, free_port, request
 
 pytestmark = pytest.mark.loopback
@@ -56,3 +59,55 @@ def test_pings_on_a_stream_get_pongs(scene, proxy):
     client.send(b"\r\n\r\n\r\n\r\n")
     assert client.exactly(4) == b"\r\n\r\n"
     assert proxy.metric('sipmend_keepalives_total{direction="in",kind="ping"}') == 2
+
+
+@pytest.fixture
+def streams(scene, server, tmp_path):
+    """A proxy that takes clients by every stream transport, and sends them two CRLFs; and a client by each."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("edge", "127.0.0.1")
+    ports = {transport: free_port() for transport in STREAMS}
+    listen = [
+        f"{{uri: '{name}://127.0.0.1:{port}', keepalive: crlf, keepalive_interval: 5s}}" for name, port in ports.items()
+    ]
+    proxy = scene.proxy(
+        f"sip:127.0.0.1:{server.port}", listen=listen, extra=f"tls: {{certificate: {certificate}, private_key: {key}}}"
+    )
+    ends = {name: stream_end(name, "127.0.0.1", port, authority.file) for name, port in ports.items()}
+    for end in ends.values():
+        scene.keep(end)
+    return proxy, ends
+
+
+def test_keep_alives_of_both_sides_on_every_kind_of_stream(streams, server):
+    """Theirs are answered between messages, ours come at their interval, and both leave the messages whole.
+
+    > When a server receives a double CRLF sequence between SIP messages on a connection-oriented transport [...], it
+    > MUST immediately respond with a single CRLF over the same connection. (RFC 5626 section 5.4)
+    """
+    proxy, ends = streams
+    known = {}
+    for name, end in ends.items():
+        end.send(b"\r\n\r\n")
+        assert end.exactly(2) == b"\r\n"
+        own = f"sip:alice@{name}.invalid;transport={name.replace('wss', 'ws')}"
+        known[name] = registers(end, server, proxy, own, name.upper(), call=f"{name}@test"), own
+    for name, end in ends.items():
+        end.send(b"\r\n\r\n")
+        assert end.exactly(2) == b"\r\n", name
+    for name, end in ends.items():
+        assert end.exactly(4) == b"\r\n\r\n", name
+        end.send(b"\r\n")
+    for name, end in ends.items():
+        uri, own = known[name]
+        server.send(of_server("MESSAGE", uri, server, call=f"m-{name}@test"), port=proxy.side)
+        asked = end.read(b"MESSAGE")
+        assert asked.start == f"MESSAGE {own} SIP/2.0".encode()
+        end.send(answer(asked, 200))
+        assert server.read(200).one(b"Call-ID") == f"m-{name}@test".encode()
+    for name in ("ws", "wss"):
+        # Each is a message of its own.
+        assert ends[name].frames.count(b"\r\n") == 2
+        assert ends[name].frames.count(b"\r\n\r\n") >= 1
+    assert proxy.metric('sipmend_keepalives_total{direction="in",kind="ping"}') == 2 * len(STREAMS)
+    assert proxy.metric('sipmend_keepalives_total{direction="out",kind="crlf"}') >= len(STREAMS)

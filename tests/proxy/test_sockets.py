@@ -26,14 +26,12 @@ def settings(listen, sections="", server="sip:127.0.0.9:5060"):
     return parse_config(text, "edge.yaml", {"HOME": "/nonexistent"})
 
 
-def sockets(config):
+def sockets(config, note=lambda note: None):
     listeners = make_listeners(config, [SERVER])
     counts = Counts(len(listeners))
     pipelines = make_pipelines(config, counts, ())
     core = ProxyCore(make_settings(config, listeners, [SERVER]), *pipelines, counts, (b"k" * 32,), lambda: b"0" * 16)
-    return Sockets(
-        config, listeners, Clock(), core, lambda event: None, lambda note: None, lambda host: ("example.com",), None
-    )
+    return Sockets(config, listeners, Clock(), core, lambda event: None, note, lambda host: ("example.com",), None)
 
 
 def transports(listen, sections=""):
@@ -143,6 +141,20 @@ def test_new_settings_bring_new_certificates_or_change_nothing(authority):
     with pytest.raises(CertificateError):
         made.use_certificates(settings("  - tls://127.0.0.1:5061\n", tls(two), "sips:127.0.0.9"))
     assert shown(clients) == shown(secure) == ["two.example"]
+
+
+def test_a_certificate_that_clients_will_refuse_is_told_in_the_log(authority):
+    """At the start and with each reload; whoever reads no `sipmend check` finds it where the clients' trouble is."""
+    wrong, right = authority.issue("wrong", "other.example"), authority.issue("right", "127.0.0.1")
+    notes = []
+    made = sockets(settings("  - udp://127.0.0.1:5060\n  - tls://127.0.0.1:5061\n", tls(wrong)), notes.append)
+    made.use_certificates(settings("  - tls://127.0.0.1:5061\n", tls(right)))
+    [note] = notes
+    assert note.level == "warn"
+    assert note.text.format_map(note.fields) == (
+        "clients that connect to 127.0.0.1 by tls://127.0.0.1:5061 will refuse the certificate, which is for "
+        "other.example"
+    )
 
 
 def test_a_certificate_that_nobody_shows_need_not_be_right(authority):

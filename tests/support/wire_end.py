@@ -132,6 +132,8 @@ class WireEnd:
                 self._receive()
             return len(self._buffer)
         self._receive()
+        # Keep-alives between messages (RFC 3261 section 7.5).
+        self._buffer = self._buffer.lstrip(b"\r\n")
         head, blank, rest = self._buffer.partition(b"\r\n\r\n")
         if not blank:
             return 0
