@@ -140,10 +140,11 @@ def _check_rights(path: Path, status: os.stat_result) -> None:
     if status.st_mode & stat.S_IWOTH:
         mode = stat.S_IMODE(status.st_mode)
         raise SourceError(f"{path} has mode {mode:04o}, so everybody can change what sipmend runs: chmod o-w {path}")
-    if os.geteuid() == 0 and status.st_uid != 0:
-        raise SourceError(
-            f"{path} belongs to the user {status.st_uid}, who could change what sipmend runs as root: chown root {path}"
-        )
+    user = os.geteuid()
+    if status.st_uid not in (0, user):
+        owner = "root" if user == 0 else str(user)
+        text = f"belongs to the user {status.st_uid}, who could change what sipmend runs: chown {owner} {path}"
+        raise SourceError(f"{path} {text}")
     folder = path.resolve().parent
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

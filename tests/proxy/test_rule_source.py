@@ -104,15 +104,21 @@ class TestFiles:
         tmp_path.chmod(0o1777)  # nobody can take the file of another away there
         assert from_file(path)
 
-    def test_root_runs_files_of_root_only(self, write, monkeypatch):
+    @pytest.mark.parametrize(
+        ("user", "owner", "hint"),
+        [(0, 4711, "chown root"), (1000, 4711, "chown 1000"), (0, 0, ""), (1000, 1000, ""), (1000, 0, "")],
+    )
+    def test_files_of_root_and_of_the_own_user_only(self, write, monkeypatch, user, owner, hint):
         path = write(GOOD)
-        monkeypatch.setattr(rule_source.os, "geteuid", lambda: 0)
+        monkeypatch.setattr(rule_source.os, "geteuid", lambda: user)
         status = list(os.stat(path))
-        status[4] = 4711
+        status[4] = owner
         monkeypatch.setattr(rule_source.os, "fstat", lambda _: os.stat_result(status))
-        assert "belongs to the user 4711, who could change what sipmend runs as root" in refused(from_file, path)
-        status[4] = 0
-        assert from_file(path)
+        if hint:
+            text = refused(from_file, path)
+            assert f"belongs to the user {owner}, who could change what sipmend runs: {hint} {path}" in text
+        else:
+            assert from_file(path)
 
 
 @pytest.fixture
