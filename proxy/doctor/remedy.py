@@ -12,7 +12,9 @@ from proxy.capture.captured import Endpoint
 from proxy.config.shipped import SHIPPED
 from proxy.config.units import parse_host
 from proxy.doctor.report import CLIENT, Finding, Party, Report
+from proxy.repair.header_rules import HeaderRule
 from proxy.repair.rule import REPAIR, Rule
+from proxy.repair.watched import Watched
 
 _LISTEN: Final = {"udp": "udp://0.0.0.0:5060", "tcp": "tcp://0.0.0.0:5060", "ws": "ws://0.0.0.0:8080"}
 # What of a User-Agent goes into a pattern: nothing that means something to YAML, to patterns, or to `${NAME}`.
@@ -28,9 +30,14 @@ _HEAD: Final = """\
 
 
 def settings(report: Report, server: Endpoint | None, rules: tuple[Rule, ...]) -> str:
-    """A whole configuration file for this report; "" if nothing was found that a setting mends."""
+    """A whole configuration file for this report; "" if nothing was found that a setting of it mends.
+
+    The administrator's rules (sections `plugins` and `headers`) are named in a comment only: they are not in this file.
+    """
+    own = {rule.name for rule in rules if isinstance(rule, Watched | HeaderRule)}
     default = {rule.name: rule.default for rule in rules}
-    found = [finding.rule for party in report.ill for finding in party.sorted if finding.rule]
+    named = {finding.rule for party in report.ill for finding in party.sorted if finding.rule}
+    found = named - own
     if not found:
         return ""
     data: dict[str, Any] = {
@@ -39,12 +46,13 @@ def settings(report: Report, server: Endpoint | None, rules: tuple[Rule, ...]) -
         "listen": [_LISTEN[name] for name in _LISTEN if name in report.transports] or [_LISTEN["udp"]],
         "repair": dict.fromkeys(sorted({name for name in found if default.get(name) == REPAIR}), REPAIR),
     }
-    profiles = _profiles(report, default)
+    profiles = _profiles(report, default, own)
     if profiles:
         data["profiles"] = profiles
     if not data["repair"]:
         del data["repair"]
-    return _HEAD + yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
+    left = f"# Not here, because your configuration has them: {', '.join(sorted(named & own))}\n" if named & own else ""
+    return _HEAD + left + yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 
 
 def snippet(party: Party, finding: Finding, default: str) -> str:
@@ -57,11 +65,11 @@ def snippet(party: Party, finding: Finding, default: str) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 
 
-def _profiles(report: Report, default: dict[str, str]) -> list[dict[str, Any]]:
+def _profiles(report: Report, default: dict[str, str], own: set[str]) -> list[dict[str, Any]]:
     """One for each client with a defect that is not mended unless somebody wants it to be."""
     profiles: dict[str, dict[str, Any]] = {}
     for party in report.ill:
-        left = [finding for finding in party.sorted if finding.rule and not finding.mended]
+        left = [finding for finding in party.sorted if finding.rule and finding.rule not in own and not finding.mended]
         names = [finding.rule for finding in left if default.get(finding.rule) != REPAIR]
         profile = _profile(party, names) if names and party.kind == CLIENT else None
         if profile is not None:

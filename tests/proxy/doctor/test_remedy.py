@@ -12,8 +12,11 @@ from proxy.config.load import parse_config
 from proxy.doctor.remedy import settings as settings_of
 from proxy.doctor.remedy import snippet
 from proxy.doctor.report import Example, Finding, Party, Report
+from proxy.repair.watched import Watched
+from proxy.rule_source import from_file
 from tests.proxy.doctor.traffic import ALICE, SERVER, SETTING, invite, register, report_on
 from tests.support.captures import udp
+from tests.support.own_rule_files import GOOD
 
 NAMES = [rule.name for rule in SETTING.rules]
 
@@ -44,6 +47,20 @@ def test_settings_of_a_real_report_load(tmp_path):
     (profile,) = config.profiles
     assert (profile.name, profile.match.user_agent) == ("home-repairs", "^Home")
     assert profile.repair["maxfwd-high"].mode == "repair"
+
+
+def test_rules_of_the_administrator_are_named_beside_it(tmp_path):
+    """Their section `plugins` is in another file: with their names alone these settings would not load."""
+    source = tmp_path / "rules.py"
+    source.write_text(GOOD)
+    own = [Watched(rule) for rule in from_file(source)]
+    rules = (*SETTING.rules, *own)
+    assert settings_of(made("Acme 1", "example.com", ["acme-subject"]), SERVER, rules) == ""
+    text = settings_of(made("Acme 1", "example.com", ["acme-subject", "contact-private"]), SERVER, rules)
+    file = tmp_path / "sipmend.yaml"
+    file.write_text(text)
+    assert set(read_config(str(file)).repair) == {"contact-private"}
+    assert "# Not here, because your configuration has them: acme-subject\n" in text
 
 
 def test_every_transport_has_its_listener():
