@@ -26,8 +26,19 @@ PACKAGES = ("proxy/sip", "proxy/transaction", "proxy/repair", "proxy/core")
 MODULES = ("proxy/flow.py", "proxy/events.py", "proxy/effects.py", "proxy/binding.py", "proxy/counts.py")
 # Rules of users derive from `Rule` and set its attributes on their class: compiled code would not see those. Nor does
 # mypyc set the defaults that a class derived from Exception has in its body.
-# No message passes through STUN; patterns meet each new User-Agent once.
-INTERPRETED = ("proxy/repair/rule.py", "proxy/sip/errors.py", "proxy/stun.py", "proxy/pattern.py")
+# No message passes through STUN; patterns only hand texts to RE2.
+# What is there for rules of users only, and what derives from `Rule`, is interpreted too.
+INTERPRETED = (
+    "proxy/repair/header_rules.py",
+    "proxy/repair/rule.py",
+    "proxy/repair/setting.py",
+    "proxy/repair/testing.py",
+    "proxy/repair/watched.py",
+    "proxy/sip/errors.py",
+    "proxy/stun.py",
+    "proxy/pattern.py",
+    "proxy/values.py",
+)
 
 
 def compiled_modules() -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,12 +26,19 @@ from proxy.config.errors import ConfigError, ConfigErrors, KeyPath, Origin
 from proxy.config.load import load_config
 from proxy.config.model import Config
 from proxy.config.network import check_network, warn_of_network
+from proxy.config.own import OwnRules
 from proxy.config.render import render_effective
+from proxy.config.section import readable_plugins
 from proxy.config.source import Source
+from proxy.declared import declared_clashes, declared_rules
 from proxy.demo.run import run_demo
 from proxy.dry_commands import dry_setting, examine_file, explain_files
+from proxy.new_rule import NewRuleError, write_rule
+from proxy.own_rules import load_own_rules, name_clash
 from proxy.repair.catalog import Catalog, CatalogError, Choice
 from proxy.repair.inherent import INHERENT
+from proxy.repair.rule import Rule
+from proxy.rule_source import installed
 from proxy.ruling import rule_choices
 from proxy.service import Service, StartError
 
@@ -139,30 +146,56 @@ def read_config(file: str) -> Config:
         said = {error.line for error in errors.errors}
         more = [error for error in _rule_errors_in(file) if error.line not in said]
         raise ConfigErrors([*errors.errors, *more]) from errors
-    wrong = rule_errors(config.origin, rule_choices(config.repair))
+    own, wrong = load_own_rules(config.plugins, config.origin)
+    all_loaded = not wrong
+    clashes = [config.origin.error(path, text) for path, text in declared_clashes(config.headers, own.rules)]
+    if clashes:
+        raise ConfigErrors([*wrong, *clashes])
+    general = rule_choices(config.repair)
+    declared = declared_rules(config.headers)
+    wrong += rule_errors(config.origin, own, declared, general, all_loaded=all_loaded)
     for index, profile in enumerate(config.profiles):
-        wrong += rule_errors(config.origin, rule_choices(profile.repair), ("profiles", index, "repair"))
+        at = ("profiles", index, "repair")
+        layers = (general, rule_choices(profile.repair))
+        wrong += rule_errors(config.origin, own, declared, *layers, at=at, all_loaded=all_loaded)
     if wrong:
         raise ConfigErrors(wrong)
-    return config
+    return config.with_rules(own)
 
 
 def _rule_errors_in(file: str) -> list[ConfigError]:
-    """Mistakes in the section `repair` of a file that has other mistakes too."""
+    """Mistakes in the sections `plugins` and `repair` of a file that has other mistakes too."""
     try:
         source = Source(file, Path(file).read_text("utf-8-sig"), os.environ)
     except (OSError, UnicodeDecodeError):
         return []  # that is the other mistake
+    entries = readable_plugins(source.data.get("plugins"), Path(file).absolute().parent)
+    own, wrong = load_own_rules(entries, source.origin)
     section = source.data.get("repair")
-    return rule_errors(source.origin, section) if isinstance(section, dict) else []
+    if isinstance(section, dict):
+        all_loaded = not wrong and None not in entries and "headers" not in source.data
+        wrong += rule_errors(source.origin, own, (), section, all_loaded=all_loaded)
+    return wrong
 
 
-def rule_errors(origin: Origin, choices: Mapping[str, Choice], at: KeyPath = ("repair",)) -> list[ConfigError]:
-    """Names, modes and settings of rules that do not exist."""
+def rule_errors(
+    origin: Origin,
+    own: OwnRules,
+    declared: Sequence[Rule],
+    *layers: Mapping[str, Choice],
+    at: KeyPath = ("repair",),
+    all_loaded: bool = True,
+) -> list[ConfigError]:
+    """Names, modes and settings of rules that do not exist, in the last of these layers.
+
+    `declared` are the rules of the section `headers`. Unless `all_loaded`, a name that nobody has may be that of a rule
+    that could not be loaded.
+    """
     try:
-        Catalog(ORDER).choose(choices)
+        Catalog((*ORDER, *own.rules), declared=declared).choose(own.choices, *layers)
     except CatalogError as wrong:
-        return [origin.error((*at, *one.path), one.text, at_key=len(one.path) == 1) for one in wrong.problems]
+        here = [one for one in wrong.problems if one.layer == len(layers) and (all_loaded or not one.unknown)]
+        return [origin.error((*at, *one.path), one.text, at_key=len(one.path) == 1) for one in here]
     return []
 
 
@@ -176,25 +209,50 @@ def _refuse(errors: Iterable[ConfigError]) -> NoReturn:
 
 
 @cli.command()
+@click.option("-c", "--config", "file", metavar="FILE", help="List the rules of your own that this file names, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def rules(as_json: bool) -> None:
+def rules(file: str | None, as_json: bool) -> None:
     """List the repair rules: name, default mode, RFC, what each does; then what the proxy mends by itself."""
+    listed: tuple[Rule, ...] = (*ORDER, *INHERENT)
+    if file is not None:
+        config = _load(file)
+        listed = (*ORDER, *config.own_rules.rules, *declared_rules(config.headers), *INHERENT)
     if as_json:
         rows = [
-            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in LISTED
+            {"name": rule.name, "default": rule.default, "rfc": rule.rfc, "summary": rule.summary} for rule in listed
         ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     console = Console()
     if not console.is_terminal:
-        width = max(len(rule.name) for rule in LISTED)
-        for rule in LISTED:
+        width = max(len(rule.name) for rule in listed)
+        for rule in listed:
             click.echo(f"{rule.name:{width}}  {rule.default:6}  {rule.rfc}  {rule.summary}")
-        return
-    table = Table("rule", "default", "RFC", "what it does", row_styles=["", "dim"])
-    for rule in LISTED:
-        table.add_row(Text(rule.name, "bold"), rule.default, rule.rfc, rule.summary)
-    console.print(table)
+    else:
+        table = Table("rule", "default", "RFC", "what it does", row_styles=["", "dim"])
+        for rule in listed:
+            table.add_row(Text(rule.name, "bold"), rule.default, rule.rfc, rule.summary)
+        console.print(table)
+    for point in installed():
+        owner = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
+        click.echo(f"installed: {point.name} ({point.value}, of {owner}); used where `plugins` names it", err=True)
+
+
+@cli.command("new-rule")
+@click.argument("name")
+@click.option("--to", "folder", metavar="FOLDER", help="Where to write it; default: a new folder of the rule's name.")
+def new_rule(name: str, folder: str | None) -> None:
+    """Write the four files of a repair rule of your own: rule, tests, what installs it, how to use it."""
+    found = name_clash(name)
+    try:
+        if found:
+            raise NewRuleError(f"{name}: {found}")
+        paths = write_rule(name, Path(folder or name))
+    except NewRuleError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(REFUSED) from error
+    for path in paths:
+        click.echo(path)
 
 
 # -- explain

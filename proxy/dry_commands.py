@@ -205,7 +205,7 @@ def examine_file(
         click.echo(f"{report.file}: holds no SIP message that can be read{why}", err=True)
         return UNREADABLE
     if page is not None:
-        defaults = {rule.name: rule.default for rule in ORDER}
+        defaults = {rule.name: rule.default for rule in setting.rules}
 
         def remedy(party: Party, finding: Finding) -> str:
             return snippet(party, finding.rule, defaults.get(finding.rule, ""))

@@ -48,7 +48,8 @@ def print_explanation(explanation: Explanation, name: str, console: Console) -> 
     for record in explanation.reports:
         say(_sentence(record, "bold yellow").append(" Only reported, not repaired."))
     for note in explanation.notes:
-        say(Text(note.text.format_map(note.fields), "red"))
+        said = note.text.format_map(note.fields).encode("utf-8", "backslashreplace")
+        say(Text("\n".join(_shown(line) for line in said.split(b"\n")), "red"))
     if explanation.refusal:
         say(Text(f"It would not be forwarded: {explanation.refusal}", "red"))
     elif not explanation.records:

@@ -37,7 +37,8 @@ _OUR_PACKAGES: Final = frozenset(("proxy", "plugins"))
 _FORMATTER: Final = Formatter()
 
 _AUTHORIZATION: Final = re.compile(
-    rb"(?:(?<=[\r\n])|\A)((?:Proxy-)?Authorization)([ \t]*:[ \t]*)(Digest\b|Basic\b|Bearer\b)?"
+    # At the start of a line, also where the traceback of a rule shows one as Python writes it.
+    rb"(?:(?<=[\r\n])|(?<=\\n)|(?<=b['\"])|\A)((?:Proxy-)?Authorization)([ \t]*:[ \t]*)(Digest\b|Basic\b|Bearer\b)?"
     rb"[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ from proxy.config.section import RuleSetting
 from proxy.core.profiles import Candidate, Profiles
 from proxy.core.settings import Network
 from proxy.counts import Counts
+from proxy.declared import declared_modes, declared_rules
 from proxy.flow import Profile
 from proxy.pattern import Pattern
 from proxy.repair.catalog import Catalog, Choice
@@ -50,7 +51,16 @@ def make_profiles(config: Config, counts: Counts, local_networks: tuple[Network,
 def chosen_rules(config: Config, profile: InForce | None = None) -> tuple[tuple[Rule, ...], dict[str, str]]:
     """The rules with their settings, and the mode of each, for a client with that profile. Raises CatalogError."""
     layers = profile.layers if profile is not None else ()
-    return Catalog(ORDER).choose(rule_choices(config.repair), *(rule_choices(layer) for layer in layers))
+    own = config.own_rules
+    declared = declared_rules(config.headers)
+    rules, modes = Catalog((*ORDER, *own.rules), declared=declared).choose(
+        {**own.choices, **declared_modes(config.headers)},
+        rule_choices(config.repair),
+        *(rule_choices(layer) for layer in layers),
+    )
+    name = profile.name if profile is not None else ""
+    others = {rule.name for rule in declared if rule.profiles and name not in rule.profiles}
+    return tuple(rule for rule in rules if rule.name not in others), modes
 
 
 def rule_choices(section: Mapping[str, RuleSetting]) -> dict[str, Choice]:

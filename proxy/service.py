@@ -50,7 +50,7 @@ DRAIN_STEP = 0.1
 
 # What `reload` cannot change.
 FIXED = (
-    "server", "public_address", "listen", "stun", "plugins", "limits", "timers", "store", "admin",
+    "server", "public_address", "listen", "stun", "limits", "timers", "store", "admin",
     "networks", "token_key",
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ PURE = (
     "proxy.binding",
     "proxy.counts",
     "proxy.pattern",
+    "proxy.values",
     "proxy.stun",
     "proxy.capture",
     "plugins",
@@ -59,6 +60,7 @@ VOCABULARY = (
     "proxy.binding",
     "proxy.counts",
     "proxy.pattern",
+    "proxy.values",
     "proxy.sip.registry",
     "proxy.sip.errors",
 )

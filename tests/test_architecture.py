@@ -23,9 +23,13 @@ LAYERS = {
         "proxy.flow",
     ],
     "proxy.ruling": [
-        "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow", "proxy.pattern",
-        "plugins",
+        "proxy.declared", "proxy.config", "proxy.core", "proxy.repair", "proxy.sip", "proxy.counts", "proxy.flow",
+        "proxy.pattern", "plugins",
     ],
+    "proxy.declared": ["proxy.own_rules", "proxy.config", "proxy.repair", "proxy.pattern"],
+    "proxy.own_rules": ["proxy.rule_source", "proxy.config", "proxy.repair", "plugins"],
+    "proxy.rule_source": ["proxy.repair.watched"],
+    "proxy.new_rule": ["proxy.repair.contract"],
     "proxy.assembly": [
         "proxy.config", "proxy.core.settings", "proxy.repair", "proxy.transaction.timers", "proxy.sip.registry",
         "proxy.certificate", "proxy.counts", "proxy.flow", "plugins",
@@ -65,14 +69,19 @@ LAYERS = {
         "proxy.sip.framing", "proxy.sip.errors", "proxy.stun", "proxy.certificate",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.flow",
     ],
-    "proxy.config": ["proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.flow", "proxy.pattern"],
+    "proxy.config": [
+        "proxy.certificate", "proxy.stun", "proxy.open_files", "proxy.repair.rule", "proxy.repair.contract",
+        "proxy.repair.header_rules", "proxy.flow", "proxy.pattern", "proxy.values",
+    ],
     "proxy.open_files": ["proxy.effects"],
     "proxy.core": [
         "proxy.transaction", "proxy.repair", "proxy.sip",
         "proxy.events", "proxy.effects", "proxy.counts", "proxy.pattern", "proxy.binding", "proxy.flow",
     ],
     "plugins": ["proxy.repair.rule", "proxy.repair.reach", "proxy.sip", "proxy.flow"],
-    "proxy.repair": ["proxy.sip", "proxy.effects", "proxy.counts", "proxy.binding", "proxy.flow"],
+    "proxy.repair": [
+        "proxy.sip", "proxy.effects", "proxy.counts", "proxy.pattern", "proxy.binding", "proxy.flow", "proxy.values",
+    ],
     "proxy.transaction": ["proxy.sip", "proxy.effects", "proxy.counts", "proxy.flow"],
     "proxy.effects": ["proxy.binding", "proxy.flow"],
     "proxy.events": ["proxy.binding", "proxy.flow"],
@@ -80,6 +89,7 @@ LAYERS = {
     "proxy.certificate": [],
     "proxy.counts": [],
     "proxy.pattern": [],
+    "proxy.values": [],
     "proxy.flow": [],
     "proxy.stun": [],
     "proxy.sip": [],
@@ -93,11 +103,11 @@ GUARDED = {
     "proxy.service": ["proxy.__main__", "proxy.cli", "proxy.demo"],
     "proxy.config": [
         "proxy.ruling", "proxy.service", "proxy.sockets", "proxy.assembly", "proxy.cli", "proxy.dry_commands",
-        "proxy.demo", "proxy.explain_setting", "proxy.doctor.remedy",
+        "proxy.demo", "proxy.explain_setting", "proxy.declared", "proxy.own_rules", "proxy.doctor.remedy",
     ],
     "plugins": [
         "proxy.ruling", "proxy.service", "proxy.assembly", "proxy.cli", "proxy.dry_commands", "proxy.demo",
-        "proxy.explain",
+        "proxy.explain", "proxy.own_rules",
     ],
 }
 
@@ -112,6 +122,9 @@ LONG = {
 # More than eight modules of ours, and why.
 WIDE = {
     "proxy.service": "the composition root of the process: it makes every part and hands each its neighbours",
+    "proxy.own_rules": "loads, judges, tries and watches a rule: each of these is a module of its own",
+    "proxy.repair.watched": "takes everything apart that a rule may return, and tries its edits, before it counts",
+    "proxy.repair.testing": "the whole of what the proxy does with a rule, for one message",
     "proxy.ruling": "turns the settings of rules and profiles into pipelines, and is used by the composition root only",
     "proxy.assembly": "turns the settings into the parts of the core, and is used by the composition root only",
     "proxy.sockets": "the composition root of the sockets: it makes every transport and what they share",

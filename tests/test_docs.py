@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 HAND_WRITTEN = [
     page for page in PAGES if page.name in {"README.md", "getting-started.md", "operations.md", "browsers.md"}
-]  # configuration.md and rules.md are rendered, and tested beside what renders them
+]  # configuration.md and rules.md are rendered, and tested beside what renders them; headers.md by ladders
 
 FILES = [
     pytest.param(text, id=f"{page.name}-{number}")

@@ -19,6 +19,7 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy.core.to_client": "tests/ladders/test_restoring.py",
     "proxy.core.to_server": "tests/ladders/test_ways_to_server.py",
     "proxy.core.profiles": "tests/ladders/test_profiles.py",
+    "proxy.values": "tests/proxy/config/test_config_units.py",
     "proxy.config.pattern": "tests/proxy/config/test_config_profiles.py",
     "proxy.core.way_home": "tests/ladders/test_responses_home.py",
     # What these mend takes place between several messages: a ladder for each row of the catalogue shows it.

@@ -11,12 +11,14 @@ from proxy.config.address import overlaps, public_host, public_port, shares_port
 from proxy.config.certificates import server_pair
 from proxy.config.errors import ConfigError, KeyPath, did_you_mean
 from proxy.config.fault import located
+from proxy.config.headers import header_problems
 from proxy.config.model import Config
-from proxy.config.profiles import profile_problems
+from proxy.config.profiles import profile_names, profile_problems
 from proxy.config.section import RuleSetting
 from proxy.config.unavailable import unavailable
-from proxy.config.units import format_duration, host_family, is_wildcard
+from proxy.config.units import host_family, is_wildcard
 from proxy.config.uris import ListenUri, ServerUri
+from proxy.values import format_duration
 
 # RFC 3261 section 16.6 step 11: > The timer MUST be larger than 3 minutes.
 _TIMER_C_MINIMUM = 180.0
@@ -38,7 +40,7 @@ def problems(config: Config) -> Iterator[Problem]:
     for path, text in unavailable(config):
         missing.add(path)
         yield Problem(path, text)
-    for path, text in profile_problems(config):
+    for path, text in (*profile_problems(config), *header_problems(config.headers, profile_names(config))):
         yield Problem(path, text, (path,))
     for check in (_server, _listeners, _sockets, _public, _certificates, _itself, _bounds):
         for problem in check(config):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from proxy.config.errors import ConfigError, KeyPath, Origin, did_you_mean, nearest
-from proxy.config.units import shown
+from proxy.values import shown
 
 _QUOTED = re.compile(r"'([^']*)'")
 _SHOULD = re.compile(r"^Input should be ")
@@ -81,7 +81,8 @@ def keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
             else:
                 annotation = fields[step].annotation if step in fields else None
     section = _section(annotation)
-    return list(section.model_fields) if section is not None else []
+    fields = section.model_fields if section is not None else {}
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _bare(annotation: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from proxy.config.errors import Origin
+from proxy.config.headers import HeaderChange
+from proxy.config.own import OwnRules
 from proxy.config.pattern import PatternText
 from proxy.config.section import PluginItem, RuleMap, Section, ShortForm
 from proxy.config.units import (
@@ -326,7 +328,12 @@ class Config(Section):
     tls: TlsSettings | None = Field(None, description="the certificates for tls and wss listeners")
     repair: RuleMap = Field(default_factory=dict, description="per rule `off`, `report` or `repair`, see below")
     profiles: tuple[Profile, ...] = Field((), description="other repair settings for some clients")
-    plugins: tuple[PluginItem, ...] = Field((), description="repair rules of your own")
+    headers: tuple[HeaderChange, ...] = Field(
+        (), description="changes of header fields, done in this order after all rules ([examples](headers.md))"
+    )
+    plugins: tuple[PluginItem, ...] = Field(
+        (), description="repair rules of your own, met behind those of sipmend in this order"
+    )
     limits: Limits = Field(Limits(), description="bounds")
     timers: Timers = Field(Timers(), description="timers of RFC 3261")
     store: Annotated[str, Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$"), AfterValidator(store_place)] = Field(
@@ -344,6 +351,7 @@ class Config(Section):
     )
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
+    _own: OwnRules = PrivateAttr(default_factory=OwnRules)
 
     @property
     def origin(self) -> Origin:
@@ -354,4 +362,15 @@ class Config(Section):
         """The same settings, which know their places."""
         config = self.model_copy()
         config._origin = origin
+        return config
+
+    @property
+    def own_rules(self) -> OwnRules:
+        """The rules that the section `plugins` names, once they are loaded; none before that."""
+        return self._own
+
+    def with_rules(self, own: OwnRules) -> Config:
+        """The same settings with these rules."""
+        config = self.model_copy()
+        config._own = own
         return config

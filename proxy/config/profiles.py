@@ -53,10 +53,15 @@ def _in_force(profile: Profile, by_name: dict[str, Profile]) -> InForce:
     )
 
 
+def profile_names(config: Config) -> dict[str, bool]:
+    """The names of all profiles, and whether they are in force."""
+    return {**dict.fromkeys(_SHIPPED, True), **{one.name: one.enabled for one in config.profiles}}
+
+
 def profile_problems(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """What does not fit together in and around the section `profiles`."""
     names = [profile.name for profile in config.profiles]
-    known = {**dict.fromkeys(_SHIPPED, True), **{one.name: one.enabled for one in config.profiles}}
+    known = profile_names(config)
     listeners = [item.uri for item in config.listen]
     for index, profile in enumerate(config.profiles):
         path: KeyPath = ("profiles", index)

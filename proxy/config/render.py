@@ -15,8 +15,9 @@ import yaml
 
 from proxy.config.model import Config
 from proxy.config.unavailable import ROWS
-from proxy.config.units import REFERENCE_PATTERN, format_duration
+from proxy.config.units import REFERENCE_PATTERN
 from proxy.config.uris import HostPort, ListenUri
+from proxy.values import format_duration
 
 REFERENCE = "docs/configuration.md"
 SCHEMA = "docs/sipmend.schema.json"
@@ -63,7 +64,7 @@ An unknown key, a key given twice and a value of the wrong kind are errors: noth
 
 def render_effective(config: Config) -> str:
     """All settings in effect as YAML, defaults included, passwords hidden. It is a valid configuration file."""
-    data = config.model_dump(mode="json", exclude_none=True)
+    data = config.model_dump(mode="json", exclude_none=True, by_alias=True)
     # None is a setting of its own here, and not the lack of one.
     data["admin"]["listen"] = "off" if config.admin.listen is None else str(config.admin.listen)
     data["store"] = _PASSWORD.sub(r"\1***@", data["store"])
@@ -173,7 +174,7 @@ def _kind(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if field.get("type") == "array":
         return "list of " + _plural(_kind(field["items"], schema))
     if field.get("type") == "object":
-        return "mapping of rule to mode or settings"
+        return _own_title(field) or "mapping of rule to mode or settings"
     if "anyOf" in field and not _own_title(field):
         kinds = [_kind(part, schema) for part in field["anyOf"] if part.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
@@ -192,6 +193,7 @@ def _plural(kind: str) -> str:
         "network": "networks",
         "address or name": "addresses or names",
         "listener or section": "listeners (URI or section)",
+        "rule or section": "rules (`module:NAME`, a path, a name, or a section)",
         "request path": "request paths",
         "web origin": "web origins",
     }

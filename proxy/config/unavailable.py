@@ -24,7 +24,6 @@ ROWS: tuple[Row, ...] = (
         "sharing calls by weight is not available in this version; targets are tried by priority and order",
     ),
     (("server", "in_dialog"), lambda word: word == "follow", "`follow` is not available in this version; use server"),
-    (("plugins",), bool, "rules of your own are not available in this version; take this section out"),
     (("store",), _starts("redis:", "rediss:"), "Redis is not available in this version; use sqlite:PATH"),
 )
 

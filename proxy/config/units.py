@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
-_DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)\Z")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+from proxy.values import format_duration, parse_duration, shown
+
 _SIZE = re.compile(r"([0-9]{1,15})\s*([kKM]?)\Z")
 _BYTES = {"": 1, "k": 1024, "K": 1024, "M": 1024 * 1024}
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
@@ -23,26 +23,6 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 REFERENCE_PATTERN = r"\$\{"
 DURATION_PATTERN = r"^(.*\$\{.*|[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d))$"
 SIZE_PATTERN = r"^(.*\$\{.*|[0-9]+\s*[kKM]?)$"
-
-
-def parse_duration(value: object) -> float:
-    """Seconds of `500ms`, `30s`, `5m`, `12h`, `1d`. ValueError without a unit."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise ValueError(f"{value} has no unit, did you mean {value}s (units: ms, s, m, h, d)")
-    match = _DURATION.match(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{shown(value)} is not a duration: write 500ms, 30s, 5m, 12h or 1d")
-    # One rounding, so that 500ms is 0.5 and not a neighbour of it.
-    return round(float(match[1]) * _SECONDS[match[2]], 6)
-
-
-def format_duration(seconds: float) -> str:
-    """The duration in the largest unit that gives a whole number."""
-    milliseconds = round(seconds * 1000, 3)
-    for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if milliseconds and milliseconds % length == 0:
-            return f"{int(milliseconds // length)}{unit}"
-    return f"{milliseconds:.3f}".rstrip("0").rstrip(".") + "ms" if milliseconds else "0s"
 
 
 def parse_size(value: object) -> int:
@@ -135,21 +115,6 @@ def store_place(value: str, info: ValidationInfo) -> str:
     """`sqlite:PATH` with the path as of a file; other stores as they are."""
     kind, _, path = value.partition(":")
     return f"sqlite:{parse_file(path, info)}" if kind == "sqlite" else value
-
-
-def shown(value: object) -> str:
-    """A value as an error names it: short, quoted, in YAML's words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    text = str(value)
-    text = text if len(text) <= 60 else text[:57] + "..."
-    return f"'{text}'" if isinstance(value, str) else text
 
 
 def bracketed(host: str) -> str:

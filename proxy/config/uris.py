@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 from proxy.config.errors import did_you_mean
-from proxy.config.units import bracketed, host_family, parse_host, shown
+from proxy.config.units import bracketed, host_family, parse_host
 from proxy.flow import DEFAULT_PORTS, TRANSPORTS
+from proxy.values import shown
 
 _LISTEN = re.compile(r"(?P<transport>[A-Za-z]+)://(?P<rest>[^/]*)/?\Z")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?\Z")

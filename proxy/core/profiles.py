@@ -11,13 +11,14 @@ from typing import Final
 
 from proxy.core.settings import Network
 from proxy.flow import PLAIN, Flow, Profile
-from proxy.pattern import LONGEST_TEXT, Pattern
+from proxy.pattern import Pattern
 from proxy.repair.pipeline import Pipeline
 from proxy.sip.errors import HeaderError
 from proxy.sip.message import Message, Request, line_value
 from proxy.sip.registry import SERVER
 
 _ENTRIES: Final = 1024
+LONGEST_TEXT: Final = 256  # octets of a User-Agent or an AoR that are looked at
 
 
 class Candidate:
@@ -64,7 +65,7 @@ class Candidate:
         """Whether one that may have it comes from the right network and has the right AoR."""
         if flow.listener.index in self.outright:
             return True
-        if self.aor is not None and not self.aor.found(aor):
+        if self.aor is not None and not self.aor.found(aor[:LONGEST_TEXT]):
             return False
         if not self.networks:
             return True

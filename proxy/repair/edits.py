@@ -50,14 +50,14 @@ def body_changes(before: bytes, after: bytes) -> list[Change]:
     old, new = old[head : len(old) - tail], new[head : len(new) - tail]
     found: list[Change] = []
     for number in range(min(max(len(old), len(new)), 10 * _MOST_LINES)):
-        was = _shown(old[number]) if number < len(old) else None
-        became = _shown(new[number]) if number < len(new) else None
+        was = shown_line(old[number]) if number < len(old) else None
+        became = shown_line(new[number]) if number < len(new) else None
         if number >= len(old) or number >= len(new) or old[number] != new[number]:
             found.append((BODY, was, became))
     return found[:_MOST_LINES]
 
 
-def _shown(line: bytes) -> bytes:
+def shown_line(line: bytes) -> bytes:
     """A line of a body as a record may show it."""
     line = line.rstrip(b"\r")
     for secret in _SECRETS:

@@ -41,6 +41,8 @@ FORBIDDEN: Final = frozenset((START, CALL_ID, CSEQ, RECORD_ROUTE, ROUTE, PATH))
 # RFC 8224 section 4: what an Identity header signs.
 SIGNED: Final = frozenset((FROM, TO, DATE))
 
+# By so many octets a rule may make the head of a message longer; `limits.max_head` has the same default.
+LARGEST_GROWTH: Final = 32768
 # No rule makes a body longer than this (octets); `limits.max_message` has it as its default.
 LARGEST_BODY: Final = 65535
 
@@ -78,6 +80,7 @@ def _remember(known: tuple[tuple[bytes, ...], bytes, bytes]) -> None:
 
 def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
     taken: set[int] = set()
+    _check_growth(edits, rule, message)
     for edit in edits:
         if isinstance(edit, Replace) and edit.line == 0:
             _check_start(edit, rule, message)
@@ -106,6 +109,18 @@ def _check_all(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
             _check_via(edit, rule, message)
         elif name in (FROM, TO):
             _check_tag(edit, name, rule, message)
+
+
+def _check_growth(edits: Sequence[Edit], rule: Rule, message: Message) -> None:
+    """A message that swells is lost on its way: above a datagram, or the limit of the next element."""
+    growth = 0
+    for edit in edits:
+        if isinstance(edit, Insert):
+            growth += len(edit.text) + 2
+        elif isinstance(edit, Replace) and 0 <= edit.line < len(message.lines):
+            growth += len(edit.text) - len(message.lines[edit.line])
+    if growth > LARGEST_GROWTH:
+        raise GuardError(f"{rule.name} makes the head {growth} octets longer; {LARGEST_GROWTH} are the most")
 
 
 def _check_start(edit: Replace, rule: Rule, message: Message) -> None:

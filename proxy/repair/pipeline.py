@@ -36,6 +36,8 @@ from proxy.sip.registry import CONTACT, METHODS, SPELLINGS, VIA
 
 # So many failures in a row turn a rule off.
 PATIENCE: Final = 10
+# The innermost frames of a traceback: one of a thousand calls would hide the line that says what is wrong.
+_FRAMES: Final = 8
 # By stage, as records show it.
 DIRECTIONS: Final = ("to-server", "to-server", "to-client", "to-client")
 
@@ -145,9 +147,9 @@ class Pipeline:
                     finding = applies(message, context)
                     if finding is None or not self._treat(place, finding, method, message, context, out):
                         continue
-                except Exception:  # rules may be anybody's; a broken one must not take the message with it
+                except Exception as error:  # rules may be anybody's; a broken one must not take the message with it
                     failed = [place] if failed is None else [*failed, place]
-                    self._failed(place, out)
+                    self._failed(place, error, out)
                     continue
                 break  # the Contact leads elsewhere now: go on with the rules that concern it as it is
             else:
@@ -173,8 +175,10 @@ class Pipeline:
         edits = rule.repair(message, finding, context)
         guard.check(edits, rule, message)
         if not edits:
-            line = message.lines[finding.line]
-            self._record(place, message.names[finding.line], line, line, finding, method, message, context, out)
+            name, line = rule.touches[0], None
+            if finding.line >= 0:
+                name, line = message.names[finding.line], message.lines[finding.line]
+            self._record(place, name, line, line, finding, method, message, context, out)
             return False
         moved = False
         for name, before, after in changes(edits, message):
@@ -214,8 +218,8 @@ class Pipeline:
             )
         )
 
-    def _failed(self, place: _Place, out: list[Effect]) -> None:
-        """Count a failure (called while its exception is handled); the tenth in a row turns the rule off."""
+    def _failed(self, place: _Place, error: Exception, out: list[Effect]) -> None:
+        """Count a failure; the tenth in a row turns the rule off."""
         name = place.rule.name
         self._counts.plugin_errors[name] += 1
         place.failures += 1
@@ -223,8 +227,11 @@ class Pipeline:
         if not place.noted:
             place.noted = True
             text = "repair rule {rule} failed and was skipped for this message: {traceback}"
-            out.append(Note("error", text, {"rule": name, "traceback": traceback.format_exc()}))
-        if place.failures >= PATIENCE and name not in self.off:
+            # Without what the core was busy with when the rule failed: that is no fault of anybody's.
+            chain = error.__cause__ is not None
+            told = "".join(traceback.format_exception(error, limit=-_FRAMES, chain=chain))
+            out.append(Note("error", text, {"rule": name, "traceback": told}))
+        if place.failures >= PATIENCE and name not in self.off and not place.rule.never_off:
             self.off.add(name)
             self._failing.discard(place)
             self._tables = [{} for _ in STAGES]

@@ -112,8 +112,7 @@ def _section(rule: Rule) -> str:
     elif rule.no_source:
         facts.append(f"- Reported nowhere: {rule.no_source}")
     for setting in rule.settings:
-        words = ", ".join(f"`{choice}`" for choice in setting.choices)
-        facts.append(f"- Setting `{setting.name}` ({words}; default `{setting.choices[0]}`): {setting.summary}")
+        facts.append(f"- Setting `{setting.name}` ({setting.kind}; default `{setting.written}`): {setting.summary}")
     samples = "".join(_sample(sample) for sample in rule.samples)
     return f"\n## {rule.name}\n\n{rule.summary}\n\n" + "\n".join(facts) + "\n" + samples
 

@@ -10,11 +10,77 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from proxy.flow import Flow
+from proxy.repair.setting import (
+    DurationSetting,
+    NumberSetting,
+    Setting,
+    SettingError,
+    SwitchSetting,
+    TextSetting,
+    WordsSetting,
+)
 from proxy.sip.address import NameAddr
-from proxy.sip.message import Message
+from proxy.sip.message import Message, Request, Response
+
+# All of it is stable: rules of users are written with these names.
+__all__ = [
+    "ABSENT",
+    "BODY",
+    "HAS_LENGTH",
+    "INVALID_NAME",
+    "LEFT",
+    "LINK_LOCAL",
+    "LOOPBACK",
+    "MODES",
+    "NAMES_DOMAIN",
+    "NO_BODY",
+    "OFF",
+    "ONE_CONTACT",
+    "ONE_MAX_FORWARDS",
+    "OTHER_SOURCE",
+    "PARSED_CLEANLY",
+    "PRIVATE",
+    "REACHABLE",
+    "REACHES",
+    "REPAIR",
+    "REPORT",
+    "REQUEST_IN",
+    "REQUEST_OUT",
+    "RESPONSE_IN",
+    "RESPONSE_OUT",
+    "SHARED",
+    "STAGES",
+    "STATUS_LINE",
+    "TRAITS",
+    "UNPARSABLE",
+    "UNSPECIFIED",
+    "BodyFinding",
+    "Context",
+    "DurationSetting",
+    "Edit",
+    "Finding",
+    "Hosts",
+    "Insert",
+    "Message",
+    "NameAddr",
+    "Naming",
+    "NumberSetting",
+    "Remove",
+    "Replace",
+    "ReplaceBody",
+    "Request",
+    "Response",
+    "Rule",
+    "Sample",
+    "Setting",
+    "SettingError",
+    "SwitchSetting",
+    "TextSetting",
+    "WordsSetting",
+]  # fmt: skip
 
 # Where a message is met: requests and responses that come in from a client on their way to the server, and those of
 # the server on their way out to a client.
@@ -254,26 +320,6 @@ class Sample:
         self.asked = asked
 
 
-class SettingError(ValueError):
-    """A setting that a rule does not have, or a value it does not take; `name` is the setting."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
-        self.name = name
-        self.text = text
-
-
-class Setting:
-    """One setting of a rule beside its mode: its name in YAML, the words it takes (the first is the default)."""
-
-    __slots__ = ("choices", "name", "summary")
-
-    def __init__(self, name: str, choices: tuple[str, ...], summary: str) -> None:
-        self.name = name
-        self.choices = choices
-        self.summary = summary
-
-
 class Rule:
     """One repair. Subclasses set the attributes and define both functions; instances are stateless.
 
@@ -284,7 +330,8 @@ class Rule:
     address), or empty, with a sentence in `no_source` that says where else it comes from.
     `reaches` are the values of `Context.reach` the rule can concern, empty for all: like stages and methods they keep
     a rule away from messages that it cannot concern; so does `unless`, the traits of a message (added up) of which any
-    one rules the defect out. `settings` are what an administrator may choose.
+    one rules the defect out. `settings` are what an administrator may choose. `never_off`: it stays on however often it
+    fails, since an administrator wrote it down and clients may not switch it off.
     """
 
     name: str = ""
@@ -300,23 +347,25 @@ class Rule:
     samples: tuple[Sample, ...] = ()
     source: tuple[str, ...] = ()
     no_source: str = ""
+    never_off: bool = False
 
     def configured(self, values: Mapping[str, object]) -> Rule:
         """This rule with these settings; raises SettingError for what it does not have or take."""
         known = {setting.name: setting for setting in self.settings}
-        chosen = {name: setting.choices[0] for name, setting in known.items()}
+        chosen = {name: setting.default for name, setting in known.items()}
         for name, value in values.items():
             setting = known.get(name)
             if setting is None:
                 has = ", ".join(("mode", *known))
                 raise SettingError(name, f"the rule {self.name} has no such setting; it has: {has}")
-            if not isinstance(value, str) or value not in setting.choices:
-                raise SettingError(name, f"expected one of {', '.join(setting.choices)}, got {value!r}")
-            chosen[name] = value
+            chosen[name] = setting.read(value)
         return self.with_settings(chosen) if values else self
 
-    def with_settings(self, chosen: Mapping[str, str]) -> Rule:
-        """A rule made with these settings (all of them, checked). Rules that have `settings` must define it."""
+    def with_settings(self, chosen: Mapping[str, Any]) -> Rule:
+        """A rule made with these settings (all of them, checked). Rules that have `settings` must define it.
+
+        Settings that depend on each other are checked here too: raise SettingError with the name of one of them.
+        """
         raise NotImplementedError
 
     def applies(self, message: Message, context: Context) -> Finding | None:

@@ -44,5 +44,7 @@ class Scene:
 
     def _end(self, proxy):
         code = proxy.stop()
-        assert "Traceback" not in proxy.errors, proxy.errors
+        # That of a rule which a test made to fail is no fault of the proxy.
+        own = [line for line in proxy.errors.splitlines() if "was skipped for this message: Traceback" not in line]
+        assert "Traceback" not in "\n".join(own), proxy.errors
         assert code in (0, -signal.SIGTERM)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruling import CATALOG, CORPUS, DEFAULT, Run, put
 
-from proxy.repair.catalog import RFC
+from proxy.repair.contract import RFC
 from proxy.repair.guard import GuardError, check
 from proxy.repair.rule import (
     BODY,

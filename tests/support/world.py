@@ -14,12 +14,15 @@ from typing import Any
 
 from proxy.assembly import make_settings
 from proxy.config.model import Config
+from proxy.config.own import OwnRules
 from proxy.core.proxy_core import ProxyCore
 from proxy.core.tokens import FOLD
 from proxy.counts import Counts
 from proxy.effects import CloseFlow, Effect, Note, OpenFlow, Ping, Record, Send, StoreBindings
 from proxy.events import BindingsStored, Event, FlowOpened, TargetsResolved
 from proxy.flow import CLIENT, DEFAULT_PORTS, SERVER, TCP, TLS, TRANSPORTS, UDP, Flow, Listener
+from proxy.repair.rule import Rule
+from proxy.repair.watched import Watched
 from proxy.ruling import make_pipelines, make_profiles
 from tests.support.clock import run_core_until
 from tests.support.party import Party
@@ -75,7 +78,7 @@ class World:
     `clients` are the listeners for clients by the address that clients see, `targets` the servers, `own` our address
     on the server side, `listener` further arguments of every client listener, and the rest sections of the
     configuration file (`server={"networks": [...]}`). Targets are not probed unless `probes` is set. `local_networks`
-    are those that this machine is said to share with the server.
+    are those that this machine is said to share with the server. `rules` are rules of a user.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class World:
         resolve: bool = True,
         probes: bool = False,
         local_networks: tuple[IPv4Network | IPv6Network, ...] | None = None,
+        rules: tuple[Rule, ...] = (),
         **sections: Any,
     ) -> None:
         self.now = START
@@ -101,6 +105,7 @@ class World:
         self.addresses = tuple(parse_address(text) for text in targets)
         sections["server"] = {"domain": "example.com", "uri": "sip:10.0.0.5:5060", **sections.get("server", {})}
         config = Config.model_validate({"listen": ["udp://0.0.0.0:5060"], **sections})
+        config = config.with_rules(OwnRules(tuple(Watched(rule) for rule in rules)))
         self.listeners = self._listen(clients, own, listener or {})
         settings = make_settings(config, self.listeners, self.addresses)
         if not probes:

@@ -56,7 +56,7 @@ def test_settings_are_taken_from_the_base():
         ("profiles: [{name: a, base: b}, {name: b, base: a}]", "profiles[1].base: the profiles start"),
         ("profiles: [{name: a, match: {listener: 'tcp://192.0.2.1:5061'}}]", "profiles[0].match.listener: no listener"),
         ("profiles: [{name: a, match: {user_agent: '(a'}}]", "profiles[0].match.user_agent: is no regular expression"),
-        ("profiles: [{name: a, match: {aor: '(a)\\1'}}]", "bounded time"),
+        ("profiles: [{name: a, match: {aor: '(a)\\1'}}]", "invalid escape"),
         ("profiles: [{name: a, rport: maybe}]", "profiles[0].rport"),
         ("profiles: [{name: a, expires_max: 120}]", "did you mean 120s"),
     ],

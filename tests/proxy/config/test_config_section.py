@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from proxy.config.section import PluginItem, PluginSetting, RuleItem, RuleSetting
+from proxy.config.section import PluginItem, RuleItem, RuleSetting, readable_plugins
 
 RULE = TypeAdapter(RuleItem)
 PLUGIN = TypeAdapter(PluginItem)
@@ -40,15 +42,53 @@ def test_other_values_are_no_rule_setting(written):
         RULE.validate_python(written)
 
 
-def test_both_forms_of_a_plugin():
-    assert PLUGIN.validate_python("edge:Rule") == PluginSetting(rule="edge:Rule")
-    full = PLUGIN.validate_python({"rule": "edge:Rule", "depth": 2})
-    assert full == PluginSetting(rule="edge:Rule", settings={"depth": 2})
-    assert PLUGIN.dump_python(full) == {"rule": "edge:Rule", "depth": 2}
-    assert PLUGIN.dump_python(PluginSetting(rule="edge:Rule")) == "edge:Rule"
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("edge:Rule", {"rule": "edge:Rule"}),
+        ("edge.rules:RULES", {"rule": "edge.rules:RULES"}),
+        ("./rules/edge.py", {"path": "rules/edge.py"}),
+        ("edge.py", {"path": "edge.py"}),
+        ("C/edge:x", {"path": "C/edge:x"}),
+        ("acme-prefix", {"name": "acme-prefix"}),
+    ],
+)
+def test_both_forms_of_a_plugin(short, full):
+    plugin = PLUGIN.validate_python(short)
+    assert plugin == PLUGIN.validate_python(full)
+    assert {plugin.place: str(getattr(plugin, plugin.place))} == full
+    assert PLUGIN.validate_python(PLUGIN.dump_python(plugin)) == plugin
 
 
-@pytest.mark.parametrize("written", [{"depth": 2}, 5, {"rule": 5}])
-def test_a_plugin_needs_its_rule(written):
-    with pytest.raises(ValidationError):
+def test_a_plugin_with_more_to_say():
+    written = {"name": "acme-prefix", "mode": "off", "settings": {"prefix": "00"}}
+    assert PLUGIN.dump_python(PLUGIN.validate_python({**written, "mode": False})) == written
+    assert PLUGIN.dump_python(PLUGIN.validate_python({"name": "acme-prefix"})) == "acme-prefix"
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ({"settings": {}}, "needs one of rule"),
+        ({"rule": "edge:Rule", "path": "edge.py"}, "needs one of rule"),
+        ({"rule": "edge"}, "should be module:NAME, not 'edge'"),
+        ("edge:", "should be module:NAME, not 'edge:'"),
+        ("os:system('x')", "should be module:NAME"),
+        ({"rule": 5}, "should be module:NAME, not 5"),
+        ("two words", "should be the name of an entry point, not 'two words'"),
+        ({"path": ""}, "should be the path of a file"),
+        ({"name": "x", "mode": "on"}, "Input should be"),
+        ({"name": "x", "settings": 5}, "Input should be a valid"),
+        ({"name": "x", "depth": 2}, "Extra inputs"),
+        (5, "Input should be"),
+    ],
+)
+def test_what_is_no_plugin(written, text):
+    with pytest.raises(ValidationError, match=re.escape(text)):
         PLUGIN.validate_python(written)
+
+
+def test_entries_that_can_be_read_are_read_where_others_cannot(tmp_path):
+    found = readable_plugins(["a.py", 5, {"rule": "x:Y"}], tmp_path)
+    assert [entry and (entry.path or entry.rule) for entry in found] == [tmp_path / "a.py", None, "x:Y"]
+    assert readable_plugins(None, tmp_path) == readable_plugins("a.py", tmp_path) == []

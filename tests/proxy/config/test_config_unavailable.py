@@ -23,7 +23,6 @@ def changed(path, value):
 EXAMPLES = [
     (("server", "targets", "*", "weight"), 3, "sharing calls by weight is not available in this version"),
     (("server", "in_dialog"), "follow", "`follow` is not available in this version; use server"),
-    (("plugins",), ["edge:Rule"], "rules of your own are not available in this version; take this section out"),
     (("store",), "redis://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
     (("store",), "rediss://10.0.0.9", "Redis is not available in this version; use sqlite:PATH"),
 ]
@@ -39,7 +38,7 @@ def test_a_feature_of_a_later_version_is_refused(path, value, text):
 
 def test_what_this_version_can_do_is_not_refused():
     assert list(unavailable(Config.model_validate(SMALLEST))) == []
-    tcp = {**SMALLEST, "listen": ["tcp://10.0.0.2"], "profiles": [], "plugins": [], "public_address": "203.0.113.10"}
+    tcp = {**SMALLEST, "listen": ["tcp://10.0.0.2"], "plugins": ["edge:Rule"], "public_address": "203.0.113.10"}
     assert list(unavailable(Config.model_validate(tcp))) == []
     stun = {"public_address": "stun:stun.example.com", "listen": [{"uri": "udp://0.0.0.0", "public_address": "stun:a"}]}
     assert list(unavailable(Config.model_validate({**SMALLEST, **stun}))) == []

@@ -14,17 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 from proxy.config.units import (
     File,
     bracketed,
-    format_duration,
     host_family,
     is_wildcard,
-    parse_duration,
     parse_host,
     parse_network,
     parse_size,
     parse_whole,
-    shown,
     switch_word,
 )
+from proxy.values import format_duration, parse_duration, shown
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,12 @@ class Good(Rule):
         for attribute, value in attributes.items():
             setattr(self, attribute, value)
 
+    def applies(self, message, context):
+        return None
+
+    def repair(self, message, finding, context):
+        return []
+
 
 class Painted(Good):
     settings = (Setting("colour", ("red", "blue"), "The colour."),)

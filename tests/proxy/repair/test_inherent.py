@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import plugins
-from proxy.repair.catalog import RFC, Catalog, CatalogError
+from proxy.repair.catalog import Catalog, CatalogError
+from proxy.repair.contract import RFC
 from proxy.repair.inherent import BOTH, INHERENT, TO_CLIENT, TO_SERVER
 from proxy.repair.render import rules_page
 from proxy.repair.rule import OFF, REPAIR, REPORT
