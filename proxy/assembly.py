@@ -122,6 +122,7 @@ def make_settings(config: Config, listeners: tuple[Listener, ...], addresses: Se
         guest_ttl=limits.guest_ttl,
         max_guests=limits.guests,
         max_bindings=limits.bindings,
+        max_bindings_of_aor=limits.bindings_per_aor,
         max_transactions=limits.transactions,
         max_flows=limits.flows,
         max_message=limits.max_message,

@@ -178,7 +178,7 @@ class Service:
             registry,
             Collector(counts, listeners, self._gauges, self._resolver.results, self._store, version("sipmend")),
         )
-        self._site = make_site(registry, self.readiness, self._reactor)
+        self._site = make_site(registry, self.readiness, self._reactor, counts.dropped)
         return driver, sockets
 
     def _names_of_server(self, host: str) -> tuple[str, ...]:

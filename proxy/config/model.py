@@ -258,6 +258,9 @@ class Limits(Section):
     guest_ttl: Positive = Field(43200.0, description="how long the Contact of an unregistered caller is remembered")
     guests: Count = Field(10000, description="unregistered callers remembered at once")
     bindings: Count = Field(100000, description="registered clients")
+    bindings_per_aor: Count = Field(
+        1000, description="registered clients of one address-of-record, those that linger included"
+    )
     transactions: Count = Field(
         200000,
         description="transactions at once, with those that wait for retransmissions; above it the oldest unanswered "

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from proxy.binding import GONE, LINGERING, REGISTERED, Binding
+from proxy.core.room import Room, find_room
 from proxy.core.settings import CoreSettings
 from proxy.core.succession import Inheritance, instance_to_show, of_site
 from proxy.core.tokens import TokenMint
@@ -169,19 +170,19 @@ class Bindings:
 
     # -- changing
 
-    def has_room(self) -> bool:
-        """Whether one more can be taken: those that linger give way to it, the oldest first (protocol 3.2)."""
-        return len(self._by_token) < self._settings.max_bindings or bool(self._lingering)
+    def room_for(self, aor: bytes) -> Room:
+        """Whether one more of that AoR can be taken, and what gives way to it."""
+        return find_room(len(self._by_token), self._by_aor.get(aor, ()), self._lingering, self._settings)
 
     def commit(self, binding: Binding, flow: Flow) -> bool:
         """Put an accepted binding into the tables, on its current flow. False if there is no room for a new one."""
         if binding.token not in self._by_token:
-            if not self.has_room():
+            room = self.room_for(binding.aor)
+            if not room.left:
                 return False
-            if len(self._by_token) >= self._settings.max_bindings:
-                oldest = next(iter(self._lingering.values()))
-                self.remove(oldest)
-                self._evicted.append(oldest)
+            if room.leaves is not None:
+                self._evicted.append(room.leaves)
+                self.remove(room.leaves)
             self._enter(binding, flow)
         elif self._by_token[binding.token] is not binding:
             self.remove(self._by_token[binding.token])  # the page that went away: this is its heir

@@ -113,7 +113,10 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
         if named.binding.token == binding.token:
             return named.binding  # two Contacts that are one binding (protocol 4.6)
     if binding.state != REGISTERED and not binding.shown:
-        if not node.bindings.has_room():
+        room = node.bindings.room_for(registration.aor)
+        if room.of_aor and not room.left:
+            raise SipError("too many clients of this address-of-record", 503, "bindings_of_aor_full")
+        if not room.left:
             raise SipError("no room for another binding", 503, "bindings_full")
         if not flow.leaves_contact:
             binding.shown = node.names.of_binding(binding)

@@ -37,6 +37,7 @@ class CoreSettings:
     guest_ttl: float = 12 * 3600.0
     max_guests: int = 10_000
     max_bindings: int = 100_000
+    max_bindings_of_aor: int = 1000
     max_transactions: int = 200_000
     max_flows: int = 100_000
     max_message: int = 65535

@@ -56,22 +56,48 @@ _TABLE = ", ".join(f"{name} {kind.format(name)}" for name, kind in _COLUMNS.item
 # A row is named by its token alone and says by which listener its client came, so several processes can share a file.
 MIGRATIONS: Final = (f"CREATE TABLE binding ({_TABLE}) WITHOUT ROWID",)
 
+# How an SQLite file begins, and where the id of its application stands (https://sqlite.org/fileformat.html).
+_MAGIC: Final = b"SQLite format 3\0"
+_OWNER: Final = 68
+
 _NAMES = ", ".join(Row._fields)
 _SELECT = f"SELECT {_NAMES} FROM binding ORDER BY used"  # noqa: S608  # of our own names only
 _REPLACE = f"REPLACE INTO binding ({_NAMES}) VALUES ({', '.join('?' * len(Row._fields))})"  # noqa: S608
 
 
+class DamagedError(StoreError):
+    """What stands in the file is no sound database any more."""
+
+
 class Database:
-    """One connection to the file. All calls from one thread."""
+    """One connection to the file. All calls from one thread.
+
+    `aside` is where `open` put a damaged file of ours, if it found one.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         # Device and number of the file that is open; None before the first time.
         self._file: tuple[int, int] | None = None
+        self.aside: Path | None = None
 
     def open(self) -> None:
-        """Open the file, make it (mode 0600) if it is not there, bring its schema up to date. Raises StoreError."""
+        """Open the file, make it (mode 0600) if it is not there, bring its schema up to date. Raises StoreError.
+
+        A damaged file of ours is put aside and made anew: clients are back in it with their next REGISTER, while a
+        start that is refused would keep all of them out until somebody comes.
+        """
+        self.aside = None
+        file = self._named()
+        try:
+            self._open_file()
+        except DamagedError:
+            if not self._put_aside(file):
+                raise
+            self._open_file()
+
+    def _open_file(self) -> None:
         self._create()
         try:
             self._connection = connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
@@ -88,13 +114,37 @@ class Database:
             self._file = self._named()
         except sqlite3.Error as error:
             self.close()
-            raise StoreError(complaint(self._path, error)) from error
+            refused = DamagedError if _is_damage(error) else StoreError
+            raise refused(complaint(self._path, error)) from error
         except StoreError:
             self.close()
             raise
         if state != "ok":
             self.close()
-            raise StoreError(_damaged(self._path))
+            raise DamagedError(_damaged(self._path))
+
+    def _put_aside(self, file: tuple[int, int]) -> bool:
+        """Rename the file and its log; false if it is not ours, or cannot be renamed.
+
+        One that has another number than `file` is that of a process which has just done the same.
+        """
+        path = self._path
+        aside = path.with_name(f"{path.name}.damaged")
+        try:
+            if file != self._named():
+                return True
+            with path.open("rb") as opened:
+                head = opened.read(_OWNER + 4)
+            if not (head.startswith(_MAGIC) and head[_OWNER:] == APPLICATION_ID.to_bytes(4, "big")):
+                return False
+            path.replace(aside)
+            for log in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    path.with_name(path.name + log).replace(aside.with_name(aside.name + log))
+        except OSError:
+            return False
+        self.aside = aside
+        return True
 
     def load(self) -> list[Row]:
         """Every row, the one longest unused first."""
@@ -105,11 +155,19 @@ class Database:
         """Write the rows by token in one transaction; None deletes.
 
         Where the file was taken away or replaced, writes would go to one that has no name any more, and SQLite says
-        nothing. Then this call fails, and the next one writes to the file of that name, which is made if need be.
+        nothing. Then this call fails, and the next one writes to the file of that name, which is made if need be; so it
+        is with a file that turns out to be damaged.
         """
         if self._file is not None and self._file != self._named():
             self._open_again()
-        connection = self._open
+        try:
+            self._write(self._open, rows)
+        except sqlite3.Error as error:
+            if _is_damage(error):
+                self._open_again()
+            raise
+
+    def _write(self, connection: sqlite3.Connection, rows: Mapping[bytes, Row | None]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.executemany("DELETE FROM binding WHERE token = ?", [(t,) for t, row in rows.items() if not row])
@@ -134,7 +192,8 @@ class Database:
             self.open()
         except StoreError as error:
             raise sqlite3.OperationalError(str(error)) from error
-        raise sqlite3.OperationalError("it was taken away while in use; it is made anew, and fills as clients register")
+        what = f"was damaged, and is {self.aside} now" if self.aside else "was taken away while in use"
+        raise sqlite3.OperationalError(f"it {what}; it is made anew, and fills as clients register")
 
     def close(self) -> None:
         if self._connection is not None:
@@ -182,6 +241,8 @@ class Database:
 
 def complaint(path: Path, error: sqlite3.Error) -> str:
     """What an administrator reads about an error of SQLite."""
+    if isinstance(error.__cause__, StoreError):
+        return str(error)  # one of ours, which names the file
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_CORRUPT:
         return _damaged(path)
@@ -194,6 +255,10 @@ def complaint(path: Path, error: sqlite3.Error) -> str:
     if code == sqlite3.SQLITE_FULL:
         return f"{path} cannot be written: the disk is full"
     return f"{path} cannot be used: {error}"
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
 def _damaged(path: Path) -> str:

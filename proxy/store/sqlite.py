@@ -168,6 +168,10 @@ class SqliteStore:
         if self._pending and self._next is None:
             self._later(BATCH if error is None else RETRY)
 
+    def _tell_damage(self, aside: str) -> None:
+        text = "{file} was damaged and is {aside} now; clients are known again with their next REGISTER"
+        self._note(Note("error", text, {**self._file, "aside": aside}))
+
     @property
     def _file(self) -> dict[str, object]:
         return {"file": str(self._path)}
@@ -189,6 +193,8 @@ class SqliteStore:
         except Exception as error:  # the border of the thread: whoever waits for it has to hear of it
             self._reactor.callFromThread(loaded.errback, error)
         else:
+            if self._database.aside is not None:
+                self._reactor.callFromThread(self._tell_damage, str(self._database.aside))
             self._reactor.callFromThread(loaded.callback, rows)
 
     def _write(self, rows: Rows) -> None:

@@ -8,6 +8,7 @@ client's address. A connection that does not get so far in time is closed; it ha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from OpenSSL.SSL import Error as TlsError
@@ -29,6 +30,7 @@ from proxy.transport.announced import (
     read_proxy_header,
 )
 from proxy.transport.contract import MAPPED
+from proxy.transport.crowd import Crowd
 from proxy.transport.stream import StreamPort
 
 SWEEP = 5.0  # seconds
@@ -179,6 +181,7 @@ class Entrance(Factory):
         self._listener = first.listener
         self._dual = first.listener.host == "::"
         self._clock = first.clock
+        self.crowd = Crowd(first.clock, first.limits.connections)
         self._limits = first.limits
         self._port: Any = None
         self._sweeper = LoopingCall(self.sweep)
@@ -211,13 +214,23 @@ class Entrance(Factory):
         return Arrival(self, self._clock())
 
     def _make_room(self) -> bool:
-        """Who connects and says nothing must keep nobody out: the one that has waited longest leaves."""
+        """Who connects and says nothing must keep nobody out: the one that has waited longest leaves.
+
+        Where nobody waits, one leaves who holds many connections without being registered on them.
+        """
         waiting = max((entrance.waiting for entrance in self._together), key=len)
         if waiting:
             next(iter(waiting)).abort("connections_full")
             return True
         ports = [port for entrance in self._together for port in entrance.ports]
-        return max(ports, key=lambda port: port.greeting).give_up_greeting("connections_full")
+        if max(ports, key=lambda port: port.greeting).give_up_greeting("connections_full"):
+            return True
+        crowd = self._together[0].crowd
+        found = crowd.next(lambda: chain.from_iterable(port.spare() for port in ports), ports[0].in_use)
+        if found is not None:
+            self.counts.dropped["connection_gave_way"] += 1
+            found.abort("connections_full")
+        return found is not None
 
     @property
     def held(self) -> int:

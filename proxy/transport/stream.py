@@ -5,13 +5,13 @@ A connection that never completes a message, or is silent too long, is closed. O
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from typing import Protocol as Contract
 
 from proxy.counts import Counts
 from proxy.events import FlowClosed, FlowOpened
-from proxy.flow import TLS, WS, WSS, Flow, Listener
+from proxy.flow import CLIENT, TLS, WS, WSS, Flow, Listener
 from proxy.transport.announced import Network
 from proxy.transport.connection import Connection, StreamConnection
 from proxy.transport.contract import Deliver, FlowMaker, StreamLimits, WebSocketRules
@@ -92,6 +92,18 @@ class StreamPort:
         self.counts.dropped[reason] += 1
         connection.abort(reason)
         return True
+
+    def spare(self) -> Iterator[tuple[str, Connection]]:
+        """Connections of clients on which nobody is registered, with the address of each."""
+        if self.listener.side == CLIENT:
+            for connection in self._connections.values():
+                flow = connection.flow
+                if flow is not None and not flow.outgoing and not self._in_use(flow):
+                    yield flow.remote_host, connection
+
+    def in_use(self, connection: Connection) -> bool:
+        """Whether somebody is registered on a connection."""
+        return connection.flow is not None and self._in_use(connection.flow)
 
     # -- Transport
 
@@ -205,7 +217,7 @@ class StreamPort:
             elif connection.partial and connection.begun < begun:
                 self.counts.dropped["slow_message"] += 1
                 connection.abort("slow_message")
-            elif connection.heard < idle and not (connection.flow is not None and self._in_use(connection.flow)):
+            elif connection.heard < idle and not self.in_use(connection):
                 connection.close("idle")
             else:
                 connection.rest(now)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
 
-from proxy.admin import IDLE_LIMIT, Reply, make_site
+from proxy.admin import CONNECTIONS, IDLE_LIMIT, Reply, make_site
 
 
 class Browser:
@@ -19,7 +23,8 @@ class Browser:
         registry = CollectorRegistry()
         Gauge("sipmend_guests", "Guests", registry=registry).set(3)
         self.clock = Clock()
-        self.site = make_site(registry, readiness, self.clock)
+        self.dropped = defaultdict(int)
+        self.site = make_site(registry, readiness, self.clock, self.dropped)
         self.site.startFactory()
         self.connect()
 
@@ -101,7 +106,7 @@ def test_a_long_body_is_not_kept():
     browser = Browser()
     browser.connection.dataReceived(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
     browser.connection.dataReceived(b"x" * 1_000_000)
-    content = browser.connection._channel.requests[0].content
+    content = browser.connection.requests[0].content
     assert content.getvalue() == b""
 
 
@@ -112,6 +117,28 @@ def test_an_idle_connection_is_closed():
     assert not browser.transport.disconnecting
     browser.clock.advance(0.2)
     assert browser.transport.disconnecting
+
+
+def test_the_oldest_connection_makes_room():
+    """Who opens many and keeps each alive by an octet now and then takes no more files than these."""
+    browser = Browser()
+    first = browser.transport
+    for _ in range(CONNECTIONS - 1):
+        browser.connect()
+        browser.connection.dataReceived(b"GET /metrics HTTP/1.1\r\nX: ")
+    assert not browser.dropped
+    second = next(iter(list(browser.site.held)[1:]))
+    browser.connect()
+    assert first.disconnected
+    assert browser.dropped == {"admin_connections_full": 1}
+    assert len(browser.site.held) <= CONNECTIONS
+    assert second in browser.site.held
+
+
+def test_a_connection_that_ended_is_forgotten():
+    browser = Browser()
+    browser.connection.connectionLost(Failure(ConnectionDone()))
+    assert not browser.site.held
 
 
 def test_requests_are_not_logged():

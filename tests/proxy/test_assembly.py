@@ -123,6 +123,7 @@ def test_every_setting_of_the_core_comes_from_the_file():
     assert (settings.health_interval, settings.health_timeout) == (11.0, 3.0)
     assert (settings.linger, settings.guest_ttl) == (3600.0, 7200.0)
     assert (settings.max_guests, settings.max_bindings) == (3, 4)
+    assert settings.max_bindings_of_aor == 1000
     assert (settings.max_transactions, settings.max_flows, settings.max_header_lines) == (5, 6, 77)
     assert (settings.max_head, settings.max_message) == (2000, 3000)
     timers = settings.timers

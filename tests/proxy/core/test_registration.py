@@ -108,6 +108,14 @@ class TestReading:
         assert (one.binding.instance, one.binding.reg_id) == (b'"<urn:x>"', 2)
         assert (other.binding.instance, other.binding.reg_id) == (b"", 0)
 
+    def test_no_room_for_more_of_one_address_of_record(self):
+        play = Play(max_bindings_of_aor=1)
+        play.registers()
+        with pytest.raises(SipError) as caught:
+            play.asks("Contact: <sip:b@h>")
+        assert (caught.value.status, caught.value.label) == (503, "bindings_of_aor_full")
+        assert play.asks(f"Contact: {CONTACT}").named[0].binding.state == REGISTERED
+
     def test_no_room(self):
         play = Play(max_bindings=1)
         play.registers()

@@ -170,16 +170,71 @@ def test_file_of_a_newer_version(path):
     )
 
 
-def test_damaged_file(path):
-    filled(path, 500)
+def damage(path):
+    """Break every page but the first."""
     octets = bytearray(path.read_bytes())
     for place in range(4096, len(octets), 4096):
         octets[place : place + 64] = b"\xa5" * 64
     path.write_bytes(octets)
+
+
+def test_damaged_file_is_put_aside(path, opened):
+    """Refusing to start would keep all clients out until somebody comes; this costs until their next REGISTER."""
+    filled(path, 500)
+    damage(path)
+    database = opened(path)
+    assert database.aside == path.with_name("bindings.db.damaged")
+    assert database.aside.stat().st_size > 4096
+    assert database.load() == []
+    database.write({b"b1": row()})
+    assert len(opened(path).load()) == 1
+    assert opened(path).aside is None
+
+
+def test_damaged_file_of_another_program_stays_where_it_is(path):
+    filled(path, 500)
+    altered(path, "PRAGMA application_id = 1")
+    damage(path)
+    assert refusal(path).startswith(f"{path} is ")
+    assert [file.name for file in path.parent.iterdir()] == ["bindings.db"]
+
+
+def test_damaged_file_that_cannot_be_renamed(path):
+    filled(path, 500)
+    damage(path)
+    path.with_name("bindings.db.damaged").mkdir()
     assert refusal(path) == (
         f"{path} is damaged: move it away together with bindings.db-wal and bindings.db-shm and start again; "
         "clients are back with their next REGISTER"
     )
+
+
+def test_damaged_file_that_another_process_has_put_aside(path, opened, monkeypatch):
+    filled(path, 500)
+    damage(path)
+
+    def late(database, file):
+        monkeypatch.undo()
+        opened(path)
+        return database._put_aside(file)
+
+    monkeypatch.setattr(Database, "_put_aside", late)
+    database = opened(path)
+    assert database.aside is None
+    database.write({b"b1": row()})
+    assert len(opened(path).load()) == 1
+
+
+def test_file_that_is_damaged_while_in_use(path, opened):
+    filled(path, 500)
+    database = opened(path)
+    damage(path)
+    database._open.execute("PRAGMA shrink_memory")  # SQLite forgets the pages that it has read
+    with pytest.raises(sqlite3.OperationalError, match=r"was damaged, and is .*damaged now") as caught:
+        database.write({b"b%d" % n: None for n in range(500)})
+    assert "made anew" in module.complaint(path, caught.value)
+    database.write({b"b2": row("bob")})
+    assert len(opened(path).load()) == 1
 
 
 def test_file_that_another_process_holds(path, monkeypatch):

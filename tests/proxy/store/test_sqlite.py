@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from queue import Queue
 from threading import Event
 
 import pytest
@@ -23,6 +24,7 @@ class ScriptedDatabase:
     def __init__(self):
         self.batches = []
         self.trouble = None
+        self.aside = None
         self.gate = Event()
         self.gate.set()
         self.closed = False
@@ -218,6 +220,26 @@ def test_file_that_cannot_be_opened(tmp_path, monkeypatch, trouble):
     assert failure.check(StoreError, ZeroDivisionError)
     assert "no" in failure.getErrorMessage()
     bench.store.stop()
+
+
+def test_damaged_file_that_was_put_aside_is_told(tmp_path):
+    made = Database(tmp_path / "b.db")
+    made.open()
+    made.close()
+    with (tmp_path / "b.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * 64)
+    clock, inbox, notes = Clock(), Queue(), []
+    clock.callFromThread = lambda call, *values: inbox.put((call, values))
+    store = SqliteStore(tmp_path / "b.db", clock, lambda note: notes.append(note.fields["aside"]))
+    loaded = []
+    store.load().addCallback(loaded.append)
+    for _ in range(2):
+        call, values = inbox.get(timeout=10)
+        call(*values)
+    store.stop()
+    assert loaded == [[]]
+    assert notes == [str(tmp_path / "b.db.damaged")]
 
 
 def test_stopped_before_it_was_opened(tmp_path, monkeypatch):

@@ -63,9 +63,9 @@ class Bench:
         if isinstance(event, FlowClosed):
             self.flows.close(event.flow)
 
-    def client(self, octets=b""):
+    def client(self, octets=b"", source=""):
         address = (self.host, self.entrance._port.getHost().port)
-        client = socket.create_connection(address, timeout=10)
+        client = socket.create_connection(address, timeout=10, source_address=(source or self.host, 0))
         self.clients.append(client)
         if octets:
             client.send(octets)
@@ -312,6 +312,25 @@ def test_who_does_not_end_its_handshake_makes_room_too(make):
     bench.flow()
     assert bench.is_closed(slow)
     assert bench.counts.dropped["connections_full"] == 1
+
+
+def test_who_parks_many_connections_keeps_nobody_out(make):
+    """A ping now and then makes a connection last; nobody is registered on these."""
+    bench = make(TCP, connections=4)
+    phone = bench.client(MESSAGE, "127.0.0.8")
+    parked = []
+    for number in range(3):
+        parked.append(bench.client(b"\r\n\r\n", "127.0.0.4"))
+        bench.reactor.until(lambda number=number: len(bench.flows.streams) == number + 2)
+        bench.time.advance(1)
+    bench.client(MESSAGE, "127.0.0.9")
+    bench.reactor.until(lambda: len(bench.messages) == 2)
+    assert bench.counts.dropped["connection_gave_way"] == 1
+    assert parked[0].recv(10) == b"\r\n"
+    assert bench.is_closed(parked[0])
+    phone.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        phone.recv(10)
 
 
 def test_a_client_that_leaves_before_it_said_anything_leaves_nothing(make):

@@ -225,6 +225,7 @@ def test_connections_beyond_the_limit_are_turned_away(make):
     bench = make(connections=2)
     bench.client()
     bench.client()
+    bench.used = True
     third = socket.create_connection(("127.0.0.1", bench.entrance._port.getHost().port))
     bench.clients.append(third)
     assert bench.read_all(third) == b""
