@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from mypy import api
 
 from proxy.cli import cli, read_config
 from proxy.config.profiles import profiles_in_force
+from proxy.new_rule import write_rule
 from proxy.repair import rule
 from proxy.repair.testing import request
 from proxy.ruling import chosen_rules
@@ -38,6 +40,15 @@ def test_its_tests_pass(folder):
         command, cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, timeout=60
     )
     assert "4 passed" in ran.stdout, ran.stdout
+
+
+def test_rules_can_be_checked_against_the_types_of_the_contract(folder, monkeypatch):
+    """Those of the page and those that `new-rule` writes."""
+    generated, *_ = write_rule("acme-subject", folder / "new")
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    options = ["--strict", "--config-file=", f"--cache-dir={ROOT / '.mypy_cache'}"]
+    said, errors, code = api.run([*options, str(generated), str(folder / "acme_account.py")])
+    assert (code, errors) == (0, ""), said
 
 
 def test_its_configuration_chooses_the_clients(folder):
