@@ -106,19 +106,28 @@ def user_of(aor: bytes) -> bytes:
     return escape_user(aor.rpartition(b"@")[0]) or b"anonymous"
 
 
-def hides_sender(message: Message) -> bool:
-    """Whether the sender wants no identity shown: Privacy other than none, or an anonymous From (RFC 3323)."""
-    if message.places().privacy > 0 and (message.value(PRIVACY) or b"").lower() != b"none":
+def asks_for_privacy(message: Message) -> bool | None:
+    """Whether Privacy asks that no identity be shown: None where it is absent, False for `none` (RFC 3323)."""
+    if message.places().privacy <= 0:
+        return None
+    return (message.value(PRIVACY) or b"").strip().lower() != b"none"
+
+
+def hides_sender(request: Message) -> bool:
+    """Whether the sender of a request wants no identity shown, by Privacy or an anonymous From (RFC 3323)."""
+    if asks_for_privacy(request):
         return True
     try:
-        user = message.from_.uri.user
+        user = request.from_.uri.user
     except HeaderError:
         return False
     return user is None or user.lower() == b"anonymous"
 
 
 def hides_answerer(response: Response) -> bool:
-    """Whether the sender of a response began the dialog as anonymous: then its own side is the To."""
+    """Whether the sender of a response wants none shown, or began the dialog as anonymous: its own side is the To."""
+    if asks_for_privacy(response):
+        return True
     try:
         user = response.to.uri.user
     except HeaderError:

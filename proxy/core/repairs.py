@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from proxy.binding import Binding
 from proxy.core.guests import Guests
-from proxy.core.identity import hides_answerer, hides_sender, user_of
+from proxy.core.identity import asks_for_privacy, hides_answerer, hides_sender, user_of
 from proxy.core.settings import CoreSettings
 from proxy.effects import Effect
 from proxy.flow import SERVER, TRANSPORTS, Flow, Listener
@@ -40,7 +40,7 @@ class Sender:
 class Names:
     """The URIs by which clients are known to the server: `sip:USER@SERVER-SIDE-ADDRESS:PORT;transport=T;b=TOKEN`."""
 
-    __slots__ = ("_guests", "_token_user", "address", "hosts", "tag_for")
+    __slots__ = ("_guests", "_hidden", "_most_hidden", "_token_user", "address", "hosts", "tag_for")
 
     def __init__(
         self,
@@ -51,6 +51,9 @@ class Names:
     ) -> None:
         """`tag_for` gives the tag for the sender of a message if it writes none."""
         self._guests = guests
+        # Who asked for privacy in which call: Call-ID and its own tag, who was met longest ago at the front.
+        self._hidden: dict[tuple[bytes, bytes], None] = {}
+        self._most_hidden = settings.max_guests
         self.tag_for = tag_for
         self._token_user = settings.contact_user == "token"
         self.hosts = hosts
@@ -64,7 +67,7 @@ class Names:
 
     def shown(self, binding: Binding | None, message: Message, flow: Flow) -> bytes:
         """The name of a message's sender; `anonymous` for one who wants no identity shown."""
-        hidden = hides_answerer(message) if isinstance(message, Response) else hides_sender(message)
+        hidden = self.hides(message)
         if binding is not None and binding.shown:
             if hidden:
                 return b"sip:anonymous@%b;b=%b" % (self.address, binding.token)
@@ -76,6 +79,32 @@ class Names:
         else:
             user = self.guest_user(message)
         return self._guests.shown(flow, user, self.address)
+
+    def hides(self, message: Message) -> bool:
+        """Whether a client's message shows no identity: it says so, or its sender did so before in the same call.
+
+        Few clients repeat Privacy in every message of a dialog, and whoever was anonymous in its first Contact would
+        be named by the next (RFC 3323 section 4.3). `Privacy: none` names the sender again. What is remembered is
+        bounded by `limits.guests` and does not outlive the process.
+        """
+        answers = isinstance(message, Response)
+        hidden = hides_answerer(message) if answers else hides_sender(message)
+        asked = asks_for_privacy(message)
+        if asked is None and (hidden or not self._hidden):
+            return hidden
+        try:
+            call = (message.call_id, (message.to if answers else message.from_).tag or b"")
+        except HeaderError:
+            return hidden
+        if asked is None and call not in self._hidden:
+            return False
+        self._hidden.pop(call, None)
+        if asked is False or not call[1]:
+            return hidden
+        while len(self._hidden) >= self._most_hidden:
+            del self._hidden[next(iter(self._hidden))]
+        self._hidden[call] = None
+        return True
 
     def guest_user(self, message: Message) -> bytes:
         """The user of a guest: of From in its requests, of To in its responses; `anonymous` where there is none."""

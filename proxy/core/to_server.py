@@ -138,7 +138,8 @@ class ToServer:
             contacts = request.contacts
             if not contacts or not is_nameable(contacts[0]):
                 return None
-            user = b"anonymous" if hides_sender(request) else self._node.names.guest_user(request)
+            names = self._node.names
+            user = b"anonymous" if names.hides(request) else names.guest_user(request)
         except HeaderError:
             return None
         return (self._node.guests.token(flow), user, contacts[0].addr)

@@ -149,6 +149,92 @@ def test_privacy_none_hides_nothing(world, phone, k):
     )
 
 
+HIDDEN = "<sip:anonymous@10.0.0.2:5070;transport=udp;b={T}>"
+SHOWN = "<sip:alice@10.0.0.2:5070;transport=udp;b={T}>"
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_caller_who_hid_once_is_hidden_throughout_the_dialog(world, phone, k, method):
+    """`Privacy: id` with an open From, in the INVITE alone: no later Contact of that side names it (RFC 3323 4.3)."""
+    own = phone.contact.strip("<>")
+    assert (
+        Ladder(world)
+        >> registers_as(phone, k, phone.aor, "T")
+        >> phone.sends("INVITE sip:bob@example.com", privacy="id")
+        << k.gets("INVITE", contact=HIDDEN, record_route=ANY)
+        >> k.sends(200)
+        << phone.gets(200)
+        >> phone.continues("ACK")
+        << k.gets("ACK", route=None)
+        >> phone.continues(method)
+        << k.gets(method, contact=HIDDEN, route=None)
+        >> k.sends(200)
+        << phone.gets(200)
+        >> k.continues(method)
+        << phone.gets(f"{method} {own}", route=None)
+        >> phone.sends(200, answers=method)
+        << k.gets(200, contact=HIDDEN)
+        >> phone.continues("UPDATE", privacy="none")
+        << k.gets("UPDATE", contact=SHOWN, route=None)
+        >> phone.sends("INVITE sip:bob@example.com")
+        << k.gets("INVITE", contact=SHOWN, record_route=ANY)
+    )
+
+
+def test_callee_who_hides_in_its_answer_is_hidden_throughout_the_dialog(world, phone, k):
+    """`Privacy: id` in a 180 with an open To: that answer, those that follow, and the requests of that side."""
+    own = phone.contact.strip("<>")
+    assert (
+        Ladder(world)
+        >> registers_as(phone, k, phone.aor, "T")
+        >> k.sends(f"INVITE {SHOWN.strip('<>')}")
+        << phone.gets(f"INVITE {own}", record_route=ANY)
+        >> phone.sends(180, contact=phone.contact, privacy="id")
+        << k.gets(180, contact=HIDDEN)
+        >> phone.sends(200)
+        << k.gets(200, contact=HIDDEN)
+        >> k.continues("ACK")
+        << phone.gets(f"ACK {own}", route=None)
+        >> phone.continues("INVITE")
+        << k.gets("INVITE", contact=HIDDEN, route=None)
+    )
+
+
+def test_guest_who_hid_once_is_hidden_throughout_the_dialog(world, phone, k):
+    hidden = "<sip:anonymous@10.0.0.2:5070;transport=udp;b={G}>"
+    own = phone.contact.strip("<>")
+    assert (
+        Ladder(world)
+        >> phone.sends("INVITE sip:bob@example.com", privacy="id")
+        << k.gets("INVITE", contact=hidden, record_route=ANY)
+        >> k.sends(200)
+        << phone.gets(200)
+        >> phone.continues("UPDATE")
+        << k.gets("UPDATE", contact=hidden, route=None)
+        >> k.sends(200)
+        << phone.gets(200)
+        >> k.continues("BYE")
+        << phone.gets(f"BYE {own}", route=None)
+    )
+
+
+def test_calls_of_those_who_hide_are_remembered_within_bounds():
+    world = World(clients=("udp://203.0.113.10:5060",), limits={"guests": 2})
+    phone = world.client("alice", "198.51.100.20:31000", contact="<sip:alice@192.168.1.20:5060>")
+    k = world.server()
+    ladder = Ladder(world)
+    for _ in range(4):
+        ladder = (
+            ladder
+            >> phone.sends("SUBSCRIBE sip:bob@example.com", privacy="id")
+            << k.gets("SUBSCRIBE", contact="<sip:anonymous@{*}>", record_route=ANY)
+            >> k.sends(403)
+            << phone.gets(403)
+        )
+    assert ladder
+    assert len(world.core.node.names._hidden) == 2
+
+
 def test_servers_that_key_on_the_user_get_the_token_as_user():
     """`contact_user: token`."""
     world = World(clients=("udp://203.0.113.10:5060",), server={"contact_user": "token"})
