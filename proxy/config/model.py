@@ -263,8 +263,8 @@ class Limits(Section):
     )
     transactions: Count = Field(
         200000,
-        description="transactions at once, with those that wait for retransmissions; above it the oldest unanswered "
-        "calls are answered 503, and as many again may wait for their end",
+        description="transactions at once, with those that wait for retransmissions; above it the oldest answered ones "
+        "are forgotten, or the oldest unanswered calls answered 503, and as many again may wait for their end",
     )
     flows: Count = Field(100000, description="connections and UDP sources at once")
     handshake: Positive = Field(

@@ -50,10 +50,13 @@ class InviteServer(Transaction):
 
     `uri`, `from_tag` and `to_tag` (of the final response sent) serve to match an ACK or CANCEL with a wrong branch.
     `sender` is its user's note of whom an answered request came from; `challenged` that of one without credentials that
-    was answered 401 or 407; `accepted` are To and Record-Routes of the last 2xx.
+    was answered 401 or 407; `gave_way` tells that it was given up for another; `accepted` are To and Record-Routes of
+    the last 2xx.
     """
 
-    __slots__ = ("accepted", "challenged", "flow_key", "from_tag", "last", "last_kind", "sender", "to_tag", "uri")
+    __slots__ = (
+        "accepted", "challenged", "flow_key", "from_tag", "gave_way", "last", "last_kind", "sender", "to_tag", "uri",
+    )  # fmt: skip
 
     kind = 1
 
@@ -67,6 +70,7 @@ class InviteServer(Transaction):
         self.to_tag: bytes | None = None
         self.sender: object = None
         self.challenged = False
+        self.gave_way = False
         self.accepted: tuple[bytes, tuple[bytes, ...]] | None = None
 
     def start(self, out: list[Effect]) -> None:

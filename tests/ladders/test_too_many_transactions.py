@@ -137,7 +137,7 @@ def test_503_is_sent_again_until_its_ack_comes(full, ada, ben, cleo, pbx):
     )
 
 
-def test_answered_calls_do_not_give_way(full, ada, ben, cleo, pbx):
+def test_accepted_calls_do_not_give_way(full, ada, ben, cleo, pbx):
     """There is nothing to give up: the new request is refused."""
     assert (
         Ladder(full)
@@ -145,16 +145,31 @@ def test_answered_calls_do_not_give_way(full, ada, ben, cleo, pbx):
         >> pbx.sends(200, answers="INVITE")
         << ada.gets(200)
         >> rings(ben, pbx)
-        >> pbx.sends(486, answers="INVITE")
-        << pbx.gets("ACK")
-        << ben.gets(486)
+        >> pbx.sends(200, answers="INVITE")
+        << ben.gets(200)
         >> cleo.sends("INVITE sip:bob@example.com")
         << cleo.gets("503 too many transactions at once", retry_after="5")
-        >> ben.acks()
         >> ada.continues("ACK")
         << pbx.gets("ACK", route=None)
     )
     assert full.counts.dropped == {"transactions_full": 1}
+
+
+def test_refused_calls_that_nobody_confirms_end_no_others(full, ada, ben, pbx):
+    """Who floods us with calls that are challenged holds places for 32 s each; they are its own that make room."""
+    assert Ladder(full) >> rings(ada, pbx)
+    for number in range(5):
+        assert (
+            Ladder(full)
+            >> ben.sends("INVITE sip:bob@example.com", call_id=f"flood{number}")
+            << pbx.gets("INVITE", **CALL)
+            >> pbx.sends(407, answers="INVITE", proxy_authenticate="Digest realm=x, nonce=1")
+            << pbx.gets("ACK")
+            << ben.gets(407)
+        )
+    assert full.counts.dropped == {"answered_forgotten": 4}
+    assert full.parties["ada"].flow.open
+    assert [t.state for t in full.core.node.layer.servers.values()].count(PROCEEDING) == 1
 
 
 @pytest.mark.parametrize(

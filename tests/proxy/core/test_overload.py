@@ -8,6 +8,7 @@ from parts import ALICE, node, request
 from proxy.core.overload import Overload
 from proxy.sip.errors import SipError
 from proxy.transaction.key import server_key
+from proxy.transaction.machine import PROCEEDING, TERMINATED
 
 
 class User:
@@ -39,8 +40,10 @@ def test_oldest_that_nobody_answered(play):
     play.node.layer.answer(calls[1], 486, b"busy", [])
     play.node.layer.answer(calls[5], 200, b"answered", [])
     calls[7].user = None
+    assert play.overload.find_oldest() is calls[1], "what is answered goes first"
+    calls[1].end()
     assert play.overload.find_oldest() is calls[3]
-    play.node.layer.answer(calls[3], 486, b"busy", [])
+    calls[3].end()
     assert play.overload.find_oldest() is calls[9]
 
 
@@ -55,8 +58,19 @@ def test_new_calls_are_found_too(play):
     first = play.opens(1)
     assert play.overload.find_oldest() is first
     second = play.opens(2)
-    play.node.layer.answer(first, 486, b"busy", [])
+    first.end()
     assert play.overload.find_oldest() is second
+
+
+def test_answered_ones_of_any_method_are_forgotten_before_a_call_is_given_up():
+    play = Play(2)
+    ringing, asked = play.opens(1), play.opens(2, "MESSAGE")
+    play.node.layer.answer(asked, 200, b"fine", [])
+    play.opens(3, "MESSAGE")
+    oldest = play.overload.find_oldest()
+    play.overload.give_up(oldest, [])
+    assert (ringing.state, asked.state) == (PROCEEDING, TERMINATED)
+    assert play.node.counts.dropped == {"answered_forgotten": 1}
 
 
 def test_large_table_is_looked_through_at_once():
