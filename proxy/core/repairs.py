@@ -87,13 +87,12 @@ class Names:
         be named by the next (RFC 3323 section 4.3). `Privacy: none` names the sender again. What is remembered is
         bounded by `limits.guests` and does not outlive the process.
         """
-        answers = isinstance(message, Response)
-        hidden = hides_answerer(message) if answers else hides_sender(message)
+        hidden = hides_answerer(message) if isinstance(message, Response) else hides_sender(message)
         asked = asks_for_privacy(message)
         if asked is None and (hidden or not self._hidden):
             return hidden
         try:
-            call = (message.call_id, (message.to if answers else message.from_).tag or b"")
+            call = (message.call_id, (message.to if isinstance(message, Response) else message.from_).tag or b"")
         except HeaderError:
             return hidden
         if asked is None and call not in self._hidden:
