@@ -229,7 +229,8 @@ class CoreUnderTurmoil(RuleBasedStateMachine):
         if status >= 200 and asked is not None and self.world.running[asked.key] is asked:
             server = self.world.core.node.layer.servers.get(asked.key)
             waiting = server is not None and server.state in (TRYING, PROCEEDING)
-            in_time = waiting and self._is_alive(delivered)
+            # What comes after a final answer is absorbed (17.1.2.2), though it may be another one.
+            in_time = waiting and not delivered.refused and self._is_alive(delivered)
         before = len(self.world.delivered)
         must_pass = text.method == "INVITE" and 200 <= status < 300 and self._is_awaited(delivered)
         answers = self.world.hears(flow, compose(f"SIP/2.0 {status} Test", headers, (), b""))
