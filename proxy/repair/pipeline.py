@@ -70,12 +70,13 @@ Rows = tuple[Entries, ...]  # by reach
 
 
 def label(name: bytes) -> str:
-    """A canonical header name as the specification spells it."""
+    """A canonical header name as the specification spells it, else with capitals as these are."""
     if not name:
         return "Request-URI"
     if name in (BODY, STATUS_LINE):
         return "Body" if name == BODY else "Status-Line"
-    return SPELLINGS.get(name, name).decode("utf-8", "backslashreplace")
+    spelled = SPELLINGS.get(name) or b"-".join([word.capitalize() for word in name.split(b"-")])
+    return spelled.decode("utf-8", "backslashreplace")
 
 
 class Pipeline:

@@ -222,7 +222,7 @@ def test_a_retransmission_meets_no_rule_again():
         >> anna.repeats()
         << nothing
     )
-    assert world.counts.repairs[("acme-stamp", "x-acme", "repair")] == 1
+    assert world.counts.repairs[("acme-stamp", "X-Acme", "repair")] == 1
 
 
 def test_a_request_that_passes_twice_is_met_on_each_way_and_does_not_grow():

@@ -90,6 +90,7 @@ def test_one_mistake_is_told_once(text):
         "Via", "v", "Route", "record-route", "Path", "Contact", "m", "FROM", "t", "Call-ID", "i", "CSeq",
         "Max-Forwards", "Max-Breadth", "Content-Length", "l", "Expires", "Flow-Timer", "Proxy-Require",
         "Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Identity", "y", "Date",
+        "Service-Route", "RSeq", "RAck", "Authentication-Info",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(

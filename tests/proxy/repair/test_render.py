@@ -49,7 +49,7 @@ def test_a_section_tells_all_about_a_rule():
     assert "[2](https://example.org/2) | [1](#painted) |" in page
     assert "- Reported in: [a/b/issues/1](https://github.com/a/b/issues/1), [https://example.org/2](https://" in page
     assert "What the client gets in the end:\n\n```\nB: 1\n```\n" in page
-    assert "- Met at: request-in\n- Methods: BYE\n- Edits: Subject, x-mine\n" in page
+    assert "- Met at: request-in\n- Methods: BYE\n- Edits: Subject, X-Mine\n" in page
     assert "- Setting `colour` (`red`, `blue`; default `red`): which one\n" in page
     assert "Arrived on `tcp:192.0.2.1:1`, from a registered client:" in page
     assert "```diff\n A\n-B: 1\n+B: 2\n \n body\n```" in page
