@@ -11,7 +11,7 @@ from typing import TypeVar
 from proxy.binding import GONE, LINGERING, REGISTERED, Binding
 from proxy.core.room import Room, find_room
 from proxy.core.settings import CoreSettings
-from proxy.core.succession import Inheritance, instance_to_show, of_site
+from proxy.core.succession import Inheritance, instance_to_show, of_site, rewritten
 from proxy.core.tokens import TokenMint
 from proxy.flow import Flow
 
@@ -137,7 +137,8 @@ class Bindings:
     ) -> Binding:
         """The binding that a Contact of a REGISTER names. A new one is tentative: it is in no table yet.
 
-        With a `user_agent`, a new one gets the token of a page of the same client that went away (protocol 3.4).
+        With a `user_agent`, a new one gets the token of a page of the same client that went away (protocol 3.4); without
+        an instance, that of the same client before it wrote another address into its Contact.
         """
         same = [
             binding
@@ -150,6 +151,9 @@ class Bindings:
         serial = 0
         identity = identity_of(aor, instance, reg_id, contact)
         token = self._inheritance.token(self.of_aor(aor), identity, instance, reg_id, flow, user_agent, now)
+        before = None if token or instance else rewritten(self.of_aor(aor), contact, flow)
+        if before is not None:
+            token = before.token
         while identity in self._by_identity or not token:
             made = self._mint.binding(identity)
             # A token may have been inherited by another client than it was made for.

@@ -111,7 +111,9 @@ def _binding_of(contact: NameAddr, asked: int, registration: Registration, flow:
     )
     for named in registration.named:
         if named.binding.token == binding.token:
-            return named.binding  # two Contacts that are one binding (protocol 4.6)
+            if named.asked or named.binding is binding:
+                return named.binding  # two Contacts that are one binding (protocol 4.6)
+            named.binding = binding  # of the two, the client takes the first away
     if binding.state != REGISTERED and not binding.shown:
         room = node.bindings.room_for(registration.aor)
         if room.of_aor and not room.left:

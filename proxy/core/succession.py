@@ -1,7 +1,8 @@
 """Which binding a REGISTER continues when its Contact alone does not say (protocol 2.7 and 3.4).
 
 A Contact such as `sip:alice@192.168.1.100:5060` may stand for two phones at two sites; a browser's page has a random
-Contact and takes it to the grave, but the next page is the same client.
+Contact and takes it to the grave, but the next page is the same client; and so is a phone that writes another address
+into its Contact whenever an answer shows it one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 
 from proxy.binding import REGISTERED, Binding
 from proxy.flow import WS, WSS, Flow
+from proxy.sip.errors import UriError
+from proxy.sip.uri import parse_uri
 
 # How long the token of an abandoned page waits for the 2xx to the REGISTER that asked for it: as long as its
 # transaction may take, and a second one with credentials (seconds).
@@ -64,6 +67,27 @@ def instance_to_show(of_aor: Sequence[Binding], left: Binding | None, instance: 
         while wanted in owners:
             wanted = owners.pop(wanted)
     return b"" if wanted == instance else wanted
+
+
+def rewritten(of_aor: Sequence[Binding], contact: bytes, flow: Flow) -> Binding | None:
+    """The binding whose client, on that very flow, has another address in its Contact by now; None without one.
+
+    Some register each address that `received` and `rport` show them, for ever where a router gets these wrong. Of such
+    a client the server sees one Contact. A client with an instance is known by that.
+    """
+    user = _user(contact)
+    for left in of_aor:
+        same = left.flow is flow and left.state == REGISTERED and bool(left.shown) and not left.instance
+        if same and user is not None and left.contact != contact and _user(left.contact) == user:
+            return left
+    return None
+
+
+def _user(contact: bytes) -> bytes | None:
+    try:
+        return parse_uri(contact).user
+    except UriError:
+        return None
 
 
 class Inheritance:

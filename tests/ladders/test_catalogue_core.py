@@ -460,9 +460,9 @@ def test_contact_inconsistent(field, anna, pbx):
     )
 
 
-def test_contact_rewrite_loop(field, pbx):
+@pytest.mark.parametrize("instance", ["", ';+sip.instance="<urn:uuid:1>"'])
+def test_contact_rewrite_loop(field, pbx, instance):
     """An ALG shows a client another port each time; it registers each, and the server sees one Contact throughout."""
-    instance = ';+sip.instance="<urn:uuid:1>"'
     loop = field.client("loop", "198.51.100.20:31000")
     ladder = Ladder(field)
     for port in (1001, 1002, 1003, 1004):
@@ -475,6 +475,58 @@ def test_contact_rewrite_loop(field, pbx):
         )
     assert ladder
     assert field.core.node.bindings.figures()["registered"] == 1
+
+
+FIRST, SECOND = "<sip:loop@198.51.100.20:1001>", "<sip:loop@198.51.100.20:1002>"
+
+
+@pytest.fixture
+def loop(field, pbx):
+    """A client that is registered under its first Contact."""
+    loop = field.client("loop", "198.51.100.20:31000")
+    assert Ladder(field) >> registration(loop, pbx, "L", contact=FIRST)
+    return loop
+
+
+def registers_anew(loop, pbx, contacts, home):
+    return [
+        loop.sends("REGISTER sip:example.com", contact=contacts),
+        pbx.gets("REGISTER", contact="{*}", path="{*}", supported="path"),
+        pbx.sends(200, contact=shown(loop, "L") + ";expires=60"),
+        loop.gets(200, contact=home),
+    ]
+
+
+@pytest.mark.parametrize("contacts", [SECOND, [FIRST + ";expires=0", SECOND], [SECOND, FIRST + ";expires=0"]])
+def test_contact_rewrite_loop_leads_to_the_address_of_last(field, pbx, loop, contacts):
+    """With the old one taken away in the same REGISTER, as PJSIP does, or not: one Contact at the server."""
+    home = contacts if isinstance(contacts, str) else SECOND
+    assert (
+        Ladder(field)
+        >> registers_anew(loop, pbx, contacts, home + ";expires=60")
+        >> pbx.sends("MESSAGE sip:loop@10.0.0.2:5070;transport=udp;b={L}")
+        << loop.gets("MESSAGE " + SECOND.strip("<>"))
+    )
+    assert field.core.node.bindings.figures()["registered"] == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "contact"),
+    [
+        ("198.51.100.20:31001", SECOND),  # another client of the house
+        ("198.51.100.20:31000", "<sip:desk@198.51.100.20:1002>"),  # another user of a gateway
+    ],
+)
+def test_contact_rewrite_loop_is_of_one_client(field, pbx, loop, address, contact):
+    other = loop if address.endswith("31000") else field.client("other", address, user="loop")
+    assert (
+        Ladder(field)
+        >> other.sends("REGISTER sip:example.com", contact=contact, from_=f"{loop.aor};tag=o", to=loop.aor)
+        << pbx.gets("REGISTER", contact=shown(loop, "O"), path="{*}", supported="path")
+        >> pbx.sends(200, contact=shown(loop, "O") + ";expires=60")
+        << other.gets(200, contact=contact + ";expires=60")
+    )
+    assert field.core.node.bindings.figures()["registered"] == 2
 
 
 @pytest.mark.parametrize("status", [302, 485])
