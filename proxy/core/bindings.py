@@ -137,8 +137,8 @@ class Bindings:
     ) -> Binding:
         """The binding that a Contact of a REGISTER names. A new one is tentative: it is in no table yet.
 
-        With a `user_agent`, a new one gets the token of a page of the same client that went away (protocol 3.4); without
-        an instance, that of the same client before it wrote another address into its Contact.
+        With a `user_agent`, a new one gets the token of a page of the same client that went away (protocol 3.4), and
+        without an instance that of the same client before it rewrote its Contact.
         """
         same = [
             binding
@@ -150,10 +150,8 @@ class Bindings:
             return known
         serial = 0
         identity = identity_of(aor, instance, reg_id, contact)
-        token = self._inheritance.token(self.of_aor(aor), identity, instance, reg_id, flow, user_agent, now)
-        before = None if token or instance else rewritten(self.of_aor(aor), contact, flow)
-        if before is not None:
-            token = before.token
+        token = b"" if instance else rewritten(self.of_aor(aor), contact, flow)
+        token = token or self._inheritance.token(self.of_aor(aor), identity, instance, reg_id, flow, user_agent, now)
         while identity in self._by_identity or not token:
             made = self._mint.binding(identity)
             # A token may have been inherited by another client than it was made for.
@@ -199,8 +197,7 @@ class Bindings:
         return True
 
     def take_back(self, binding: Binding) -> bool:
-        """Put a binding of an earlier run into the tables, in the state it has. False if there is no room for it, or
-        its name or its client is there already."""
+        """Put back a binding of an earlier run. False if there is no room, or its name or client is there already."""
         identity = self._identity(binding)
         if (
             len(self._by_token) >= self._settings.max_bindings
@@ -235,7 +232,7 @@ class Bindings:
             self._inheritance.settle(binding.token)
         away = binding.flow.key != flow.key
         if away:
-            self._leave_flow(binding)
+            _drop(self._by_flow, binding.flow.key, binding)
             self._by_flow.setdefault(flow.key, []).append(binding)
         binding.flow = flow
         if away:
@@ -266,7 +263,7 @@ class Bindings:
         self._lingering.pop(binding.token, None)
         self._inheritance.settle(binding.token)
         _drop(self._by_aor, binding.aor, binding)
-        self._leave_flow(binding)
+        _drop(self._by_flow, binding.flow.key, binding)
 
     def expire(self, now: float) -> list[Binding]:
         """Let run out what has run out; returns the bindings whose state changed. Called now and then."""
@@ -291,9 +288,6 @@ class Bindings:
 
     def _identity(self, binding: Binding) -> bytes:
         return identity_of(binding.aor, binding.instance, binding.reg_id, binding.contact, binding.serial)
-
-    def _leave_flow(self, binding: Binding) -> None:
-        _drop(self._by_flow, binding.flow.key, binding)
 
 
 def _drop(table: dict[_Key, list[Binding]], key: _Key, binding: Binding) -> None:

@@ -69,8 +69,8 @@ def instance_to_show(of_aor: Sequence[Binding], left: Binding | None, instance: 
     return b"" if wanted == instance else wanted
 
 
-def rewritten(of_aor: Sequence[Binding], contact: bytes, flow: Flow) -> Binding | None:
-    """The binding whose client, on that very flow, has another address in its Contact by now; None without one.
+def rewritten(of_aor: Sequence[Binding], contact: bytes, flow: Flow) -> bytes:
+    """The token of the client that, on that very flow, has another address in its Contact by now; empty without one.
 
     Some register each address that `received` and `rport` show them, for ever where a router gets these wrong. Of such
     a client the server sees one Contact. A client with an instance is known by that.
@@ -79,8 +79,8 @@ def rewritten(of_aor: Sequence[Binding], contact: bytes, flow: Flow) -> Binding 
     for left in of_aor:
         same = left.flow is flow and left.state == REGISTERED and bool(left.shown) and not left.instance
         if same and user is not None and left.contact != contact and _user(left.contact) == user:
-            return left
-    return None
+            return left.token
+    return b""
 
 
 def _user(contact: bytes) -> bytes | None:
