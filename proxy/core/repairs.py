@@ -84,7 +84,7 @@ class Names:
         """Whether a client's message shows no identity: it says so, or its sender did so before in the same call.
 
         Few clients repeat Privacy in every message of a dialog, and whoever was anonymous in its first Contact would
-        be named by the next (RFC 3323 section 4.3). `Privacy: none` names the sender again. What is remembered is
+        be named by the next (RFC 3323). `Privacy: none` names the sender again. What is remembered is
         bounded by `limits.guests` and does not outlive the process.
         """
         hidden = hides_answerer(message) if isinstance(message, Response) else hides_sender(message)

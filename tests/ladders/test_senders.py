@@ -155,7 +155,7 @@ SHOWN = "<sip:alice@10.0.0.2:5070;transport=udp;b={T}>"
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_caller_who_hid_once_is_hidden_throughout_the_dialog(world, phone, k, method):
-    """`Privacy: id` with an open From, in the INVITE alone: no later Contact of that side names it (RFC 3323 4.3)."""
+    """`Privacy: id` with an open From, in the INVITE alone: no later Contact of that side names it (RFC 3323)."""
     own = phone.contact.strip("<>")
     assert (
         Ladder(world)
