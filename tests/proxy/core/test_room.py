@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from parts import ALICE
 
 from proxy.binding import LINGERING, REGISTERED, Binding
 from proxy.core.room import find_room
@@ -12,7 +13,7 @@ from proxy.core.settings import CoreSettings
 def some(*states):
     made = []
     for number, state in enumerate(states):
-        binding = Binding(b"b%d" % number, b"sip:alice@example.com", b"alice", b"", 0, b"sip:a@h", None)
+        binding = Binding(b"b%d" % number, b"sip:alice@example.com", b"alice", b"", 0, b"sip:a@h", ALICE)
         binding.state = state
         made.append(binding)
     return made
